@@ -1,0 +1,103 @@
+//! The checks of one order against its limits, in the order in which they are asked.
+//!
+//! Pure: they read limits, quote and exposure, change nothing and answer with a reason. All sums are exact integers.
+//! Risk thread.
+
+use optiflow_base::ids::SymbolId;
+use optiflow_base::instrument::{Adjusted, Draft, FilterError, validate_and_adjust_quantity};
+use optiflow_base::money::{Notional, Price, Qty};
+use optiflow_base::order::{DenyReason, NewOrder, OrderKind};
+
+use crate::config::RiskSymbol;
+use crate::exposure::Exposure;
+use crate::reference::Quote;
+
+/// Holds an order against everything but latches and rates.
+pub(crate) fn check(
+    limits: &RiskSymbol,
+    order: &NewOrder,
+    quote: &Quote,
+    exposure: &Exposure,
+) -> Result<(), DenyReason> {
+    let symbol = limits.instrument.symbol;
+    filters(limits, order, quote)?;
+    if order.reduce_only {
+        reducing(symbol, order, exposure)?;
+    } else {
+        order_size(limits, order, quote)?;
+        position(limits, order, quote, exposure)?;
+    }
+    open_orders(limits, exposure)?;
+    price_band(limits, order, quote)
+}
+
+/// Worst-case notional of the order's side once it is approved: what the position limit bounds.
+pub(crate) fn exposure_notional(worst_units: i128, order: &NewOrder, quote: &Quote) -> Notional {
+    let units = worst_units.saturating_add(i128::from(order.qty.units()));
+    let qty = Qty::from_units(i64::try_from(units).unwrap_or(if units < 0 { i64::MIN } else { i64::MAX }));
+    quote.valuation(order.price).times(qty)
+}
+
+/// The exchange's filters: the order must be exactly what they would make of it.
+fn filters(limits: &RiskSymbol, order: &NewOrder, quote: &Quote) -> Result<(), DenyReason> {
+    let price = match order.kind {
+        OrderKind::Limit => Some(order.price),
+        OrderKind::Market if order.price.is_zero() => None,
+        OrderKind::Market => return Err(DenyReason::OffGrid),
+    };
+    if order.price.units() > UNITS_MAX {
+        return Err(DenyReason::PriceFilter);
+    }
+    if order.qty.units() > UNITS_MAX {
+        return Err(DenyReason::LotSize);
+    }
+    let draft = Draft { side: order.side, price, qty: order.qty, reduce_only: order.reduce_only };
+    match validate_and_adjust_quantity(&limits.instrument, &draft, quote.mark) {
+        Ok(adjusted) if adjusted == (Adjusted { price, qty: order.qty }) => Ok(()),
+        Ok(_) => Err(DenyReason::OffGrid),
+        Err(FilterError::Price(_)) => Err(DenyReason::PriceFilter),
+        Err(FilterError::QtyTooSmall(_)) => Err(DenyReason::LotSize),
+        Err(FilterError::NotionalTooSmall(_)) => Err(DenyReason::MinNotional),
+        Err(FilterError::PercentPrice(_)) => Err(DenyReason::PercentPrice),
+    }
+}
+
+/// A reduce-only order is bounded by the position instead of by the size and position limits: an exit must always be
+/// possible, whatever the position has grown to be worth.
+fn reducing(symbol: SymbolId, order: &NewOrder, exposure: &Exposure) -> Result<(), DenyReason> {
+    let fits = i128::from(order.qty.units()) <= exposure.reducible(symbol, order.side);
+    if fits { Ok(()) } else { Err(DenyReason::NotReducing) }
+}
+
+fn order_size(limits: &RiskSymbol, order: &NewOrder, quote: &Quote) -> Result<(), DenyReason> {
+    let notional = quote.valuation(order.price).times(order.qty);
+    if notional <= limits.order_notional_max { Ok(()) } else { Err(DenyReason::OrderSize) }
+}
+
+fn position(limits: &RiskSymbol, order: &NewOrder, quote: &Quote, exposure: &Exposure) -> Result<(), DenyReason> {
+    let worst = exposure.worst(limits.instrument.symbol, order.side);
+    let fits = exposure_notional(worst, order, quote) <= limits.position_notional_max;
+    if fits { Ok(()) } else { Err(DenyReason::PositionLimit) }
+}
+
+fn open_orders(limits: &RiskSymbol, exposure: &Exposure) -> Result<(), DenyReason> {
+    let open = exposure.open_orders(limits.instrument.symbol);
+    if open < limits.open_orders() { Ok(()) } else { Err(DenyReason::OpenOrders) }
+}
+
+/// Near enough to the mid and to the mark, above and below: a price far from both is a mistake on either side.
+fn price_band(limits: &RiskSymbol, order: &NewOrder, quote: &Quote) -> Result<(), DenyReason> {
+    let price = match order.kind {
+        OrderKind::Limit => order.price,
+        OrderKind::Market => quote.opposite(order.side),
+    };
+    let near = |anchor: Price| {
+        let away = i128::from(price.units().abs_diff(anchor.units())).saturating_mul(PPM);
+        away <= i128::from(anchor.units()).saturating_mul(i128::from(limits.price_band_ppm))
+    };
+    if near(quote.mid()) && near(quote.mark) { Ok(()) } else { Err(DenyReason::PriceBand) }
+}
+
+/// Larger numbers fit no filter, and rounding them could overflow.
+const UNITS_MAX: i64 = i64::MAX / 4;
+const PPM: i128 = 1_000_000;

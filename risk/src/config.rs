@@ -1,0 +1,63 @@
+//! The limits: plain values that the command line has read and checked. None has a default.
+
+use std::time::Duration;
+
+use optiflow_base::instrument::Instrument;
+use optiflow_base::money::Notional;
+
+/// Limits of the session.
+#[derive(Clone, Debug)]
+pub struct RiskConfig {
+    /// Limits of each symbol, in the order of their `SymbolId`.
+    pub symbols: Vec<RiskSymbol>,
+    /// Orders that the exchange allows in ten seconds.
+    pub orders_ten_seconds: u32,
+    /// Orders that the exchange allows in a minute.
+    pub orders_minute: u32,
+    /// Request weight that the exchange allows in a minute.
+    pub weight_minute: u32,
+    /// Share of each of the three that is kept for cancels and reduce-only orders.
+    pub reserve_percent: u32,
+    /// A top or mark older than this is no reference for a price.
+    pub quote_age_max: Duration,
+}
+
+/// Limits of one symbol.
+#[derive(Clone, Debug)]
+pub struct RiskSymbol {
+    /// The contract and its filters.
+    pub instrument: Instrument,
+    /// Largest single order, at the worse of its price and the mark.
+    pub order_notional_max: Notional,
+    /// Largest position, either way, with everything open on that side filled.
+    pub position_notional_max: Notional,
+    /// Orders that may be open at once.
+    pub open_orders_max: u32,
+    /// Furthest a limit price may be from the mid and from the mark, in ppm of each.
+    pub price_band_ppm: i64,
+}
+
+impl RiskSymbol {
+    /// Orders that may be open at once, by our limit and by the exchange's.
+    pub(crate) fn open_orders(&self) -> u32 {
+        self.open_orders_max.min(self.instrument.open_orders_max)
+    }
+}
+
+impl RiskConfig {
+    /// Asserts what the reader of the configuration has already proven to the user.
+    pub(crate) fn assert_sound(&self) {
+        assert!(self.reserve_percent < 100, "a reserve leaves something to trade with");
+        assert!(
+            self.orders_ten_seconds > 0 && self.orders_minute > 0 && self.weight_minute > 0,
+            "budgets are positive"
+        );
+        for (index, symbol) in self.symbols.iter().enumerate() {
+            assert!(symbol.instrument.symbol.index() == index, "symbols are listed in the order of their ids");
+            assert!(symbol.order_notional_max > Notional::ZERO, "an order limit is positive");
+            assert!(symbol.position_notional_max > Notional::ZERO, "a position limit is positive");
+            assert!(symbol.price_band_ppm > 0, "a price band has a width");
+            assert!(symbol.open_orders() > 0, "some order may be open");
+        }
+    }
+}

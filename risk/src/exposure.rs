@@ -1,0 +1,335 @@
+//! What could still become position: positions, and every order whose end is not proven.
+//!
+//! An order is reserved when it is approved and released only by a report that ends it; in flight, open and unknown
+//! are the same here. Fills move exposure from orders into the position. Never trusts a belief over the exchange's
+//! word, never allocates after `new`. Risk thread.
+
+use optiflow_base::ids::{OrderId, SymbolId};
+use optiflow_base::money::{Qty, Side};
+use optiflow_base::order::{NewOrder, OrderChange, OrderEvent};
+
+/// Positions and open orders of all symbols.
+#[derive(Debug)]
+pub(crate) struct Exposure {
+    holdings: Vec<Holding>,
+    /// Sorted by id: ids only grow, so a new order goes to the end.
+    orders: Vec<OpenOrder>,
+    ended: Ended,
+}
+
+/// What one symbol holds.
+#[derive(Clone, Copy, Debug, Default)]
+struct Holding {
+    position: Qty,
+    buys: Open,
+    sells: Open,
+    orders: u32,
+    /// A fill came that belongs to no order of ours: the position is in doubt until the exchange states it.
+    adrift: bool,
+}
+
+/// Open quantity of one side, in units; wide, so that no sum overflows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Open {
+    opening: i128,
+    reducing: i128,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct OpenOrder {
+    id: OrderId,
+    symbol: SymbolId,
+    side: Side,
+    remaining: Qty,
+    reduce_only: bool,
+}
+
+/// A fill that does not fit what we believe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Surprise {
+    /// It names no order of ours.
+    Stranger,
+    /// It is larger than what was left of the order.
+    Excess,
+    /// Its order had ended; the fill is booked all the same.
+    Late,
+}
+
+impl Exposure {
+    /// Flat, with room for `orders_max[i]` open orders of symbol `i`.
+    pub(crate) fn new(orders_max: &[u32]) -> Exposure {
+        let room = orders_max.iter().fold(0usize, |sum, &max| sum.saturating_add(max as usize));
+        Exposure {
+            holdings: vec![Holding::default(); orders_max.len()],
+            orders: Vec::with_capacity(room),
+            ended: Ended { orders: [None; ENDED_LEN], next: 0 },
+        }
+    }
+
+    /// Open orders of the symbol: in flight, open and unknown.
+    pub(crate) fn open_orders(&self, symbol: SymbolId) -> u32 {
+        self.holdings[symbol.index()].orders
+    }
+
+    /// Is this an order of that symbol whose end is not proven?
+    pub(crate) fn is_open(&self, symbol: SymbolId, id: OrderId) -> bool {
+        self.find(id).is_ok_and(|at| self.orders[at].symbol == symbol)
+    }
+
+    /// Is the position in doubt?
+    pub(crate) fn is_adrift(&self, symbol: SymbolId) -> bool {
+        self.holdings[symbol.index()].adrift
+    }
+
+    /// Units of position on `side` if every order of that side filled and none of the other did. Reduce-only orders
+    /// do not count: the exchange lets them fill only against the position.
+    pub(crate) fn worst(&self, symbol: SymbolId, side: Side) -> i128 {
+        let holding = &self.holdings[symbol.index()];
+        held(holding.position, side).saturating_add(holding.side(side).opening)
+    }
+
+    /// Units that a reduce-only order of `side` may still have: the position against it less other reduce-only orders.
+    pub(crate) fn reducible(&self, symbol: SymbolId, side: Side) -> i128 {
+        let holding = &self.holdings[symbol.index()];
+        held(holding.position, side.opposite()).saturating_sub(holding.side(side).reducing)
+    }
+
+    /// As [`Exposure::worst`], counted again from the orders themselves: a second opinion for the last assertion.
+    pub(crate) fn recount(&self, symbol: SymbolId, side: Side) -> i128 {
+        let ours = self.orders.iter().filter(|order| order.symbol == symbol && order.side == side);
+        let opening = ours.filter(|order| !order.reduce_only).map(|order| i128::from(order.remaining.units()));
+        opening.fold(held(self.holdings[symbol.index()].position, side), i128::saturating_add)
+    }
+
+    /// Counts an order as exposure from now on.
+    pub(crate) fn reserve(&mut self, symbol: SymbolId, order: &NewOrder) {
+        assert!(self.orders.last().is_none_or(|last| last.id < order.id), "order ids only grow");
+        assert!(self.orders.len() < self.orders.capacity(), "open orders are limited before they are reserved");
+        assert!(order.qty > Qty::ZERO, "an order has a quantity");
+        let NewOrder { id, side, qty: remaining, reduce_only, .. } = *order;
+        self.orders.push(OpenOrder { id, symbol, side, remaining, reduce_only });
+        let holding = &mut self.holdings[symbol.index()];
+        holding.orders = holding.orders.saturating_add(1);
+        holding.shift(side, reduce_only, i128::from(remaining.units()));
+    }
+
+    /// Follows an order's fate. Reports about orders of earlier sessions change nothing, except that a fill of theirs
+    /// puts the position in doubt.
+    pub(crate) fn follow(&mut self, event: &OrderEvent) -> Option<Surprise> {
+        match event.change {
+            OrderChange::Filled { qty, .. } => self.fill(event, qty),
+            OrderChange::Refused { .. } | OrderChange::Done | OrderChange::Cancelled | OrderChange::Expired => {
+                self.release(event.order);
+                None
+            }
+            OrderChange::Denied(_)
+            | OrderChange::Sent
+            | OrderChange::Accepted { .. }
+            | OrderChange::Unknown
+            | OrderChange::CancelSent
+            | OrderChange::CancelRefused { .. } => None,
+        }
+    }
+
+    /// The exchange's word on a position. It must cover exactly the fills that were reported before it.
+    pub(crate) fn adopt(&mut self, symbol: SymbolId, position: Qty) {
+        let holding = &mut self.holdings[symbol.index()];
+        holding.position = position;
+        holding.adrift = false;
+    }
+
+    /// Everything has been reconciled with the exchange.
+    pub(crate) fn reconciled(&mut self) {
+        self.holdings.iter_mut().for_each(|holding| holding.adrift = false);
+    }
+
+    fn fill(&mut self, event: &OrderEvent, qty: Qty) -> Option<Surprise> {
+        let Ok(at) = self.find(event.order) else {
+            let holding = &mut self.holdings[event.symbol.index()];
+            let Some(side) = self.ended.side(event.order) else {
+                holding.adrift = true;
+                return Some(Surprise::Stranger);
+            };
+            holding.book(side, qty);
+            return Some(Surprise::Late);
+        };
+        let order = &mut self.orders[at];
+        let holding = &mut self.holdings[order.symbol.index()];
+        let moved = qty.min(order.remaining);
+        order.remaining = Qty::from_units(order.remaining.units().saturating_sub(moved.units()));
+        holding.shift(order.side, order.reduce_only, i128::from(moved.units()).saturating_neg());
+        holding.book(order.side, qty);
+        assert!(order.remaining >= Qty::ZERO, "what is left of an order is never negative");
+        (moved < qty).then(|| {
+            holding.adrift = true;
+            Surprise::Excess
+        })
+    }
+
+    fn release(&mut self, id: OrderId) {
+        let Ok(at) = self.find(id) else { return };
+        let order = self.orders.remove(at);
+        let holding = &mut self.holdings[order.symbol.index()];
+        holding.shift(order.side, order.reduce_only, i128::from(order.remaining.units()).saturating_neg());
+        assert!(holding.orders > 0, "an open order was counted");
+        holding.orders = holding.orders.saturating_sub(1);
+        assert!(holding.orders > 0 || holding.is_idle(), "no order, no open quantity");
+        self.ended.remember(id, order.side);
+    }
+
+    fn find(&self, id: OrderId) -> Result<usize, usize> {
+        self.orders.binary_search_by_key(&id, |order| order.id)
+    }
+}
+
+impl Holding {
+    const fn side(&self, side: Side) -> &Open {
+        match side {
+            Side::Buy => &self.buys,
+            Side::Sell => &self.sells,
+        }
+    }
+
+    fn shift(&mut self, side: Side, reduce_only: bool, units: i128) {
+        let open = match side {
+            Side::Buy => &mut self.buys,
+            Side::Sell => &mut self.sells,
+        };
+        let part = if reduce_only { &mut open.reducing } else { &mut open.opening };
+        *part = part.saturating_add(units);
+        assert!(*part >= 0, "open quantity is never negative");
+    }
+
+    fn book(&mut self, side: Side, qty: Qty) {
+        let units = self.position.units().saturating_add(side.signed(qty).units());
+        self.position = Qty::from_units(units);
+    }
+
+    fn is_idle(&self) -> bool {
+        self.buys == Open::default() && self.sells == Open::default()
+    }
+}
+
+/// The position as seen from `side`: positive when it is held that way.
+fn held(position: Qty, side: Side) -> i128 {
+    let units = i128::from(position.units());
+    match side {
+        Side::Buy => units,
+        Side::Sell => units.saturating_neg(),
+    }
+}
+
+/// Sides of orders that ended lately: a fill may arrive after the end of its order.
+#[derive(Debug)]
+struct Ended {
+    orders: [Option<(OrderId, Side)>; ENDED_LEN],
+    next: usize,
+}
+
+impl Ended {
+    fn remember(&mut self, id: OrderId, side: Side) {
+        self.orders[self.next] = Some((id, side));
+        self.next = self.next.wrapping_add(1) % ENDED_LEN;
+    }
+
+    fn side(&self, id: OrderId) -> Option<Side> {
+        self.orders.iter().flatten().find(|(ended, _)| *ended == id).map(|(_, side)| *side)
+    }
+}
+
+/// Orders remembered after their end.
+const ENDED_LEN: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use optiflow_base::clock::Nanos;
+    use optiflow_base::ids::TradeId;
+    use optiflow_base::money::Price;
+    use optiflow_base::order::{OrderKind, TimeInForce};
+
+    const SYMBOL: SymbolId = SymbolId(0);
+
+    fn order(counter: u32, side: Side, qty: i64, reduce_only: bool) -> NewOrder {
+        let (kind, time_in_force) = (OrderKind::Limit, TimeInForce::Gtx);
+        let (id, price) = (OrderId::new(1, counter), Price::from_units(1));
+        NewOrder { id, side, kind, time_in_force, price, qty: Qty::from_units(qty), reduce_only }
+    }
+
+    fn event(counter: u32, change: OrderChange) -> OrderEvent {
+        OrderEvent { symbol: SYMBOL, order: OrderId::new(1, counter), at: Nanos(0), exchange_ms: 0, change }
+    }
+
+    fn fill(counter: u32, qty: i64) -> OrderEvent {
+        let (price, qty) = (Price::from_units(1), Qty::from_units(qty));
+        event(counter, OrderChange::Filled { trade: TradeId(1), price, qty, total: qty, maker: true, fee: 0 })
+    }
+
+    fn worst(exposure: &Exposure) -> (i128, i128) {
+        for side in [Side::Buy, Side::Sell] {
+            assert_eq!(exposure.worst(SYMBOL, side), exposure.recount(SYMBOL, side));
+        }
+        (exposure.worst(SYMBOL, Side::Buy), exposure.worst(SYMBOL, Side::Sell))
+    }
+
+    #[test]
+    fn exposure_moves_from_orders_to_position_and_is_released_only_by_an_end() {
+        let mut exposure = Exposure::new(&[8]);
+        exposure.reserve(SYMBOL, &order(1, Side::Buy, 10, false));
+        exposure.reserve(SYMBOL, &order(2, Side::Sell, 4, false));
+        assert_eq!(worst(&exposure), (10, 4));
+        for change in [OrderChange::Sent, OrderChange::Unknown, OrderChange::CancelRefused { code: -2011 }] {
+            assert_eq!(exposure.follow(&event(1, change)), None);
+            assert_eq!(worst(&exposure), (10, 4), "{change:?} releases nothing");
+        }
+        exposure.follow(&fill(1, 3));
+        assert_eq!(worst(&exposure), (10, 1), "three are held, seven may follow");
+        exposure.follow(&event(1, OrderChange::Cancelled));
+        assert_eq!(worst(&exposure), (3, 1));
+        exposure.follow(&event(2, OrderChange::Expired));
+        assert_eq!(worst(&exposure), (3, -3));
+        assert_eq!(exposure.open_orders(SYMBOL), 0);
+    }
+
+    #[test]
+    fn reduce_only_orders_share_the_position_they_reduce() {
+        let mut exposure = Exposure::new(&[8]);
+        exposure.adopt(SYMBOL, Qty::from_units(10));
+        assert_eq!((exposure.reducible(SYMBOL, Side::Sell), exposure.reducible(SYMBOL, Side::Buy)), (10, -10));
+        exposure.reserve(SYMBOL, &order(1, Side::Sell, 6, true));
+        assert_eq!(exposure.reducible(SYMBOL, Side::Sell), 4);
+        assert_eq!(worst(&exposure), (10, -10), "they cannot open anything");
+        exposure.follow(&fill(1, 6));
+        exposure.follow(&event(1, OrderChange::Done));
+        assert_eq!(exposure.reducible(SYMBOL, Side::Sell), 4);
+    }
+
+    #[test]
+    fn fills_that_do_not_fit_are_booked_and_told() {
+        let mut exposure = Exposure::new(&[8]);
+        exposure.reserve(SYMBOL, &order(1, Side::Buy, 10, false));
+        exposure.follow(&event(1, OrderChange::Cancelled));
+        assert_eq!(exposure.follow(&fill(1, 2)), Some(Surprise::Late));
+        assert_eq!(worst(&exposure), (2, -2));
+        assert!(!exposure.is_adrift(SYMBOL));
+        assert_eq!(exposure.follow(&fill(9, 2)), Some(Surprise::Stranger));
+        assert!(exposure.is_adrift(SYMBOL));
+        exposure.adopt(SYMBOL, Qty::from_units(4));
+        assert!(!exposure.is_adrift(SYMBOL));
+        exposure.reserve(SYMBOL, &order(2, Side::Buy, 1, false));
+        assert_eq!(exposure.follow(&fill(2, 3)), Some(Surprise::Excess));
+        assert_eq!(worst(&exposure), (7, -7));
+        assert!(exposure.is_adrift(SYMBOL));
+        exposure.reconciled();
+        assert!(!exposure.is_adrift(SYMBOL));
+    }
+
+    #[test]
+    fn cancels_find_only_open_orders_of_their_symbol() {
+        let mut exposure = Exposure::new(&[8, 8]);
+        exposure.reserve(SYMBOL, &order(1, Side::Buy, 10, false));
+        assert!(exposure.is_open(SYMBOL, OrderId::new(1, 1)));
+        assert!(!exposure.is_open(SymbolId(1), OrderId::new(1, 1)));
+        assert!(!exposure.is_open(SYMBOL, OrderId::new(1, 2)));
+    }
+}

@@ -1,0 +1,114 @@
+//! May anything new be risked at all? The stop, the kill latch, the gate, the runaway breaker and the audit pause.
+//!
+//! A latch, once set, is cleared by a restart only: a person has looked. The gate follows the oms. Cancels always
+//! pass: they only take risk away. Risk thread.
+
+use std::time::Duration;
+
+use optiflow_base::clock::{Nanos, nanos_of};
+use optiflow_base::ids::SymbolId;
+use optiflow_base::limiter::Window;
+use optiflow_base::order::DenyReason;
+
+/// Everything that can stop new orders as a whole.
+#[derive(Debug)]
+pub(crate) struct Latches {
+    stopping: bool,
+    killed: bool,
+    gate_open: bool,
+    breakers: Vec<Window>,
+    log_lost: u64,
+    log_lost_at: Option<Nanos>,
+}
+
+impl Latches {
+    /// Not stopped, not killed, gate closed, for `symbols` symbols.
+    pub(crate) fn new(symbols: usize) -> Latches {
+        Latches {
+            stopping: false,
+            killed: false,
+            gate_open: false,
+            breakers: vec![Window::new(INTENTS_PER_SECOND_MAX, SECOND); symbols],
+            log_lost: 0,
+            log_lost_at: None,
+        }
+    }
+
+    /// No new order leaves any more.
+    pub(crate) fn stop(&mut self) {
+        self.stopping = true;
+    }
+
+    /// The oms opens or closes the gate.
+    pub(crate) fn set_gate(&mut self, open: bool) {
+        self.gate_open = open;
+    }
+
+    /// Counts an intent; true when this very intent breaks the runaway breaker and sets the kill latch.
+    pub(crate) fn is_runaway(&mut self, now: Nanos, symbol: SymbolId) -> bool {
+        let broken = !self.breakers[symbol.index()].take(now, 1, 0);
+        let first = broken && !self.killed;
+        self.killed |= broken;
+        first
+    }
+
+    /// What is not logged is not traded: losing log events pauses new risk until storage has kept up for a while.
+    pub(crate) fn watch_log(&mut self, now: Nanos, lost_total: u64) {
+        assert!(lost_total >= self.log_lost, "a count of losses only grows");
+        if lost_total > self.log_lost {
+            self.log_lost = lost_total;
+            self.log_lost_at = Some(now);
+        }
+    }
+
+    /// May an order be placed? `exit`: it is reduce-only.
+    pub(crate) fn may_place(&self, now: Nanos, exit: bool) -> Result<(), DenyReason> {
+        if self.stopping || (self.killed && !exit) {
+            return Err(DenyReason::Latched);
+        }
+        let paused = !exit && self.log_lost_at.is_some_and(|at| now.since(at) < nanos_of(LOG_PAUSE));
+        if self.gate_open && !paused { Ok(()) } else { Err(DenyReason::GateClosed) }
+    }
+}
+
+/// Intents of one symbol in one second of the clock; more is a strategy gone wild. Denied ones count as well.
+pub const INTENTS_PER_SECOND_MAX: u32 = 100;
+const SECOND: Duration = Duration::from_secs(1);
+/// How long new risk waits after a log event was lost.
+const LOG_PAUSE: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stop_kill_gate_and_pause_decide_who_passes() {
+        let open = |change: &dyn Fn(&mut Latches)| {
+            let mut latches = Latches::new(1);
+            latches.set_gate(true);
+            change(&mut latches);
+            [false, true].map(|exit| latches.may_place(Nanos(5), exit).err())
+        };
+        let (latched, closed) = (Some(DenyReason::Latched), Some(DenyReason::GateClosed));
+        assert_eq!(open(&|_| {}), [None, None]);
+        assert_eq!(open(&Latches::stop), [latched, latched]);
+        assert_eq!(open(&|latches| latches.killed = true), [latched, None]);
+        assert_eq!(open(&|latches| latches.set_gate(false)), [closed, closed]);
+        assert_eq!(open(&|latches| latches.watch_log(Nanos(5), 1)), [closed, None]);
+        assert_eq!(open(&|latches| latches.watch_log(Nanos(5), 0)), [None, None]);
+    }
+
+    #[test]
+    fn runaway_is_latched() {
+        let mut latches = Latches::new(2);
+        for _ in 0..INTENTS_PER_SECOND_MAX {
+            assert!(!latches.is_runaway(Nanos(7), SymbolId(0)));
+        }
+        assert!(!latches.is_runaway(Nanos(7), SymbolId(1)), "each symbol has its own breaker");
+        assert!(latches.is_runaway(Nanos(7), SymbolId(0)));
+        assert!(!latches.is_runaway(Nanos(7), SymbolId(0)), "it is told once");
+        assert!(latches.killed);
+        assert!(!latches.is_runaway(Nanos(7) + SECOND, SymbolId(0)));
+        assert!(latches.killed, "time does not clear a latch");
+    }
+}

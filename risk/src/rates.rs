@@ -1,0 +1,176 @@
+//! Request budgets: orders in ten seconds and in a minute, weight in a minute, and blocks the exchange has announced.
+//!
+//! Counts our own use and adopts the exchange's count where it is higher. A share of every budget is kept back for
+//! cancels and reduce-only orders. Never lowers a count within its window. Risk thread.
+
+use std::time::Duration;
+
+use optiflow_base::clock::Nanos;
+use optiflow_base::limiter::Window;
+use optiflow_base::order::{DenyReason, Usage};
+
+use crate::config::RiskConfig;
+
+/// The budgets of the session.
+#[derive(Debug)]
+pub(crate) struct Rates {
+    ten_seconds: Budget,
+    minute: Budget,
+    weight: Budget,
+    orders_blocked_until: Nanos,
+    all_blocked_until: Nanos,
+}
+
+/// One budget and the part of it that only exits may use.
+#[derive(Debug)]
+struct Budget {
+    window: Window,
+    reserve: u32,
+}
+
+impl Rates {
+    pub(crate) fn new(config: &RiskConfig) -> Rates {
+        assert!(config.reserve_percent < 100, "a reserve leaves something to trade with");
+        let budget = |limit: u32, span: Duration| Budget {
+            window: Window::new(limit, span),
+            reserve: share(limit, config.reserve_percent),
+        };
+        Rates {
+            ten_seconds: budget(config.orders_ten_seconds, TEN_SECONDS),
+            minute: budget(config.orders_minute, MINUTE),
+            weight: budget(config.weight_minute, MINUTE),
+            orders_blocked_until: Nanos::default(),
+            all_blocked_until: Nanos::default(),
+        }
+    }
+
+    /// May an order be placed? `exit` orders may use the reserve.
+    pub(crate) fn may_place(&mut self, now: Nanos, exit: bool) -> Result<(), DenyReason> {
+        if now < self.all_blocked_until {
+            return Err(DenyReason::WeightRate);
+        }
+        let free = self.ten_seconds.fits(now, exit) && self.minute.fits(now, exit);
+        if free && now >= self.orders_blocked_until { Ok(()) } else { Err(DenyReason::OrderRate) }
+    }
+
+    /// May a cancel be sent? Cancels may always use the reserve; only a ban or an empty budget stops them.
+    pub(crate) fn may_cancel(&mut self, now: Nanos) -> Result<(), DenyReason> {
+        let free = now >= self.all_blocked_until && self.weight.fits(now, true);
+        if free { Ok(()) } else { Err(DenyReason::WeightRate) }
+    }
+
+    /// An order was approved.
+    pub(crate) fn placed(&mut self, now: Nanos) {
+        let counted = self.ten_seconds.window.take(now, 1, 0) & self.minute.window.take(now, 1, 0);
+        assert!(counted, "an order is counted only after its budget was checked");
+    }
+
+    /// A cancel was approved.
+    pub(crate) fn cancelled(&mut self, now: Nanos) {
+        let counted = self.weight.window.take(now, CANCEL_WEIGHT, 0);
+        assert!(counted, "a cancel is counted only after its budget was checked");
+    }
+
+    /// Adopts what the exchange says. A block belongs to orders when the exchange shows an order budget used up;
+    /// otherwise it may be a ban of the address, and everything waits: sending on makes a ban longer.
+    pub(crate) fn adopt(&mut self, now: Nanos, usage: &Usage) {
+        let mut orders_used_up = false;
+        for (budget, used) in
+            [(&mut self.ten_seconds, usage.orders_ten_seconds), (&mut self.minute, usage.orders_minute)]
+        {
+            let Some(used) = used else { continue };
+            budget.window.raise_to(now, used);
+            orders_used_up |= used >= budget.window.limit();
+        }
+        if let Some(used) = usage.weight_minute {
+            self.weight.window.raise_to(now, used);
+        }
+        if let Some(until) = usage.blocked_until {
+            let blocked = if orders_used_up { &mut self.orders_blocked_until } else { &mut self.all_blocked_until };
+            *blocked = until.max(*blocked);
+        }
+    }
+}
+
+impl Budget {
+    fn fits(&mut self, now: Nanos, exit: bool) -> bool {
+        let kept = if exit { 0 } else { self.reserve };
+        let used = self.window.used(now).saturating_add(1).saturating_add(kept);
+        used <= self.window.limit()
+    }
+}
+
+/// `percent` of `limit`, rounded up: a reserve is never rounded away.
+fn share(limit: u32, percent: u32) -> u32 {
+    let share = u64::from(limit).saturating_mul(u64::from(percent)).div_ceil(100);
+    u32::try_from(share).unwrap_or(limit)
+}
+
+/// Request weight of one cancel (fact sheet §3.2); placing an order weighs nothing.
+const CANCEL_WEIGHT: u32 = 1;
+const TEN_SECONDS: Duration = Duration::from_secs(10);
+const MINUTE: Duration = Duration::from_secs(60);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rates(ten_seconds: u32, minute: u32, weight: u32) -> Rates {
+        Rates::new(&RiskConfig {
+            symbols: Vec::new(),
+            orders_ten_seconds: ten_seconds,
+            orders_minute: minute,
+            weight_minute: weight,
+            reserve_percent: 20,
+            quote_age_max: Duration::from_secs(1),
+        })
+    }
+
+    const NOW: Nanos = Nanos(60_000_000_000);
+
+    #[test]
+    fn the_reserve_is_kept_for_exits() {
+        let mut rates = rates(5, 100, 10);
+        for _ in 0..4 {
+            assert_eq!(rates.may_place(NOW, false), Ok(()));
+            rates.placed(NOW);
+        }
+        assert_eq!(rates.may_place(NOW, false), Err(DenyReason::OrderRate));
+        assert_eq!(rates.may_place(NOW, true), Ok(()));
+        rates.placed(NOW);
+        assert_eq!(rates.may_place(NOW, true), Err(DenyReason::OrderRate));
+        assert_eq!(rates.may_place(NOW + TEN_SECONDS, false), Ok(()), "a new window has a new budget");
+    }
+
+    #[test]
+    fn the_minute_counts_across_ten_second_windows() {
+        let mut rates = rates(100, 2, 10);
+        rates.placed(NOW);
+        rates.placed(NOW + TEN_SECONDS);
+        assert_eq!(rates.may_place(NOW + 2 * TEN_SECONDS, true), Err(DenyReason::OrderRate));
+    }
+
+    #[test]
+    fn the_exchange_count_is_adopted_where_it_is_higher() {
+        let mut rates = rates(5, 100, 10);
+        rates.adopt(NOW, &Usage { orders_ten_seconds: Some(5), weight_minute: Some(9), ..Usage::default() });
+        assert_eq!(rates.may_place(NOW, true), Err(DenyReason::OrderRate));
+        assert_eq!(rates.may_cancel(NOW), Ok(()));
+        rates.cancelled(NOW);
+        assert_eq!(rates.may_cancel(NOW), Err(DenyReason::WeightRate));
+    }
+
+    #[test]
+    fn a_block_of_orders_leaves_cancels_alone_and_a_ban_stops_everything() {
+        let until = NOW + Duration::from_secs(3);
+        let mut rates = rates(5, 100, 10);
+        let orders = Usage { orders_minute: Some(100), blocked_until: Some(until), ..Usage::default() };
+        rates.adopt(NOW, &orders);
+        assert_eq!(rates.may_place(NOW, true), Err(DenyReason::OrderRate));
+        assert_eq!(rates.may_cancel(NOW), Ok(()));
+        rates.adopt(NOW, &Usage { blocked_until: Some(until), ..Usage::default() });
+        assert_eq!(rates.may_place(NOW, true), Err(DenyReason::WeightRate));
+        assert_eq!(rates.may_cancel(NOW), Err(DenyReason::WeightRate));
+        assert_eq!(rates.may_cancel(until), Ok(()));
+    }
+}

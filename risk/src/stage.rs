@@ -1,0 +1,235 @@
+//! The stage: hears what happened, then decides intent after intent.
+//!
+//! Within a step, commands, reports and quotes come before intents, so that a decision stands on the latest word.
+//! An intent is taken only when its denial could be told: no decision is ever lost. Never blocks, never allocates
+//! after `new`; the clock serves the latency stamp alone. Risk thread.
+
+use optiflow_base::clock::{Clock, Nanos};
+use optiflow_base::control::Command;
+use optiflow_base::ids::{OrderId, SymbolId};
+use optiflow_base::log::{Log, LogEvent, Span};
+use optiflow_base::market::MarketEvent;
+use optiflow_base::order::{Action, DenyReason, Intent, NewOrder, OrderChange, OrderEvent, Report};
+use optiflow_base::ring::{Rx, Tx};
+use optiflow_base::stage::{Progress, Stage};
+
+use crate::approved::Approved;
+use crate::checks;
+use crate::config::{RiskConfig, RiskSymbol};
+use crate::exposure::{Exposure, Surprise};
+use crate::latches::Latches;
+use crate::rates::Rates;
+use crate::reference::Reference;
+
+/// Everything the stage reads and writes.
+#[derive(Debug)]
+pub struct RiskPorts {
+    /// From the engine: what strategies want.
+    pub intents: Rx<Intent>,
+    /// From the feed: tops, marks, and when they cannot be believed.
+    pub quotes: Rx<MarketEvent>,
+    /// From the oms: what became of orders; positions, usage, gate.
+    pub reports: Rx<Report>,
+    /// From control.
+    pub commands: Rx<Command>,
+    /// To the oms: what may be sent.
+    pub orders: Tx<Approved>,
+    /// To the engine: what was denied.
+    pub denials: Tx<Report>,
+    /// To storage.
+    pub log: Log,
+}
+
+/// The risk stage.
+#[derive(Debug)]
+pub struct Risk<C: Clock> {
+    config: RiskConfig,
+    clock: C,
+    ports: RiskPorts,
+    references: Vec<Reference>,
+    exposure: Exposure,
+    rates: Rates,
+    latches: Latches,
+    newest: Option<OrderId>,
+}
+
+impl<C: Clock> Risk<C> {
+    /// A stage whose gate is closed until the oms reports that it is open, and whose positions are flat until the
+    /// oms reports others.
+    ///
+    /// # Panics
+    /// If a limit makes no sense: the reader of the configuration refuses such limits before.
+    pub fn new(config: RiskConfig, clock: C, ports: RiskPorts) -> Risk<C> {
+        config.assert_sound();
+        let orders_max: Vec<u32> = config.symbols.iter().map(RiskSymbol::open_orders).collect();
+        Risk {
+            references: vec![Reference::default(); config.symbols.len()],
+            exposure: Exposure::new(&orders_max),
+            rates: Rates::new(&config),
+            latches: Latches::new(config.symbols.len()),
+            newest: None,
+            config,
+            clock,
+            ports,
+        }
+    }
+
+    fn hear_command(&mut self, now: Nanos, command: Command) {
+        match command {
+            Command::Stop => self.latches.stop(),
+            Command::Usage(usage) => self.rates.adopt(now, &usage),
+        }
+    }
+
+    fn hear_report(&mut self, now: Nanos, report: Report) {
+        match report {
+            Report::Order(event) => {
+                if let Some(surprise) = self.exposure.follow(&event) {
+                    self.ports.log.notice(now, phrase(surprise), i64::from(event.order.counter()));
+                }
+            }
+            Report::Position { symbol, qty, .. } => self.exposure.adopt(symbol, qty),
+            Report::Usage(usage) => self.rates.adopt(now, &usage),
+            Report::Gate { open, .. } => {
+                self.latches.set_gate(open);
+                if open {
+                    self.exposure.reconciled();
+                }
+            }
+            Report::Wallet { .. } => {}
+        }
+    }
+
+    fn decide(&mut self, now: Nanos, intent: Intent) {
+        assert!(intent.symbol.index() < self.config.symbols.len(), "an intent names a configured symbol");
+        self.latches.watch_log(now, self.ports.log.lost_total());
+        if self.latches.is_runaway(now, intent.symbol) {
+            self.ports.log.notice(now, RUNAWAY, i64::from(intent.symbol.0));
+        }
+        let decision = match intent.action {
+            Action::Place(order) => self.place(now, intent, &order),
+            Action::Cancel(order) => self.cancel(now, intent, order),
+        };
+        if let Err(reason) = decision {
+            self.deny(now, &intent, reason);
+        }
+    }
+
+    fn place(&mut self, now: Nanos, intent: Intent, order: &NewOrder) -> Result<(), DenyReason> {
+        let Intent { symbol, .. } = intent;
+        self.use_id(order.id)?;
+        self.latches.may_place(now, order.reduce_only)?;
+        if self.exposure.is_adrift(symbol) {
+            return Err(DenyReason::GateClosed);
+        }
+        let limits = &self.config.symbols[symbol.index()];
+        let open_orders_max = limits.open_orders();
+        let fresh = self.references[symbol.index()].fresh(now, self.config.quote_age_max);
+        let quote = fresh.ok_or(DenyReason::NoReference)?;
+        checks::check(limits, order, &quote, &self.exposure)?;
+        self.rates.may_place(now, order.reduce_only)?;
+
+        // A second opinion, from the orders themselves: a mistake in the running sums must not reach the market.
+        let worst = self.exposure.recount(symbol, order.side);
+        let bounded = checks::exposure_notional(worst, order, &quote) <= limits.position_notional_max;
+        assert!(order.reduce_only || bounded, "an approved order keeps the position limit");
+
+        self.release(intent)?;
+        self.exposure.reserve(symbol, order);
+        self.rates.placed(now);
+        assert!(self.exposure.open_orders(symbol) <= open_orders_max, "open orders keep their limit");
+        Ok(())
+    }
+
+    fn cancel(&mut self, now: Nanos, intent: Intent, order: OrderId) -> Result<(), DenyReason> {
+        if !self.exposure.is_open(intent.symbol, order) {
+            return Err(DenyReason::BadOrderId);
+        }
+        self.rates.may_cancel(now)?;
+        self.release(intent)?;
+        self.rates.cancelled(now);
+        Ok(())
+    }
+
+    /// An id is used by its first intent, even when that is denied: one session, counting up.
+    fn use_id(&mut self, id: OrderId) -> Result<(), DenyReason> {
+        let grows = self.newest.is_none_or(|newest| id.epoch() == newest.epoch() && id > newest);
+        if !grows {
+            return Err(DenyReason::BadOrderId);
+        }
+        self.newest = Some(id);
+        Ok(())
+    }
+
+    /// Hands the order over; nothing may be reserved when this fails.
+    fn release(&mut self, intent: Intent) -> Result<(), DenyReason> {
+        let approved = Approved::new(intent, self.clock.now());
+        self.ports.orders.push(approved).map_err(|_| DenyReason::RingFull)?;
+        self.ports.log.latency(Span::Risk, approved.approved_at().since(intent.decided));
+        Ok(())
+    }
+
+    fn deny(&mut self, at: Nanos, intent: &Intent, reason: DenyReason) {
+        let (symbol, order) = (intent.symbol, intent.order());
+        self.ports.log.write(LogEvent::Denied { symbol, order, at, reason });
+        let change = match intent.action {
+            Action::Place(_) => OrderChange::Denied(reason),
+            // The order itself lives on: to the strategy this is a cancel that did not happen.
+            Action::Cancel(_) => OrderChange::CancelRefused { code: CANCEL_DENIED_CODE },
+        };
+        let told = self.ports.denials.push(Report::Order(OrderEvent { symbol, order, at, exchange_ms: 0, change }));
+        assert!(told.is_ok(), "room for the denial was seen before the intent was taken");
+    }
+
+    fn hear_quote(&mut self, event: &MarketEvent) {
+        let SymbolId(symbol) = event.body.symbol();
+        self.references[usize::from(symbol)].hear(event);
+    }
+}
+
+impl<C: Clock> Stage for Risk<C> {
+    fn step(&mut self, now: Nanos) -> Progress {
+        let mut worked = false;
+        for _ in 0..COMMANDS_PER_STEP {
+            let Some(command) = self.ports.commands.pop() else { break };
+            self.hear_command(now, command);
+            worked = true;
+        }
+        for _ in 0..REPORTS_PER_STEP {
+            let Some(report) = self.ports.reports.pop() else { break };
+            self.hear_report(now, report);
+            worked = true;
+        }
+        for _ in 0..QUOTES_PER_STEP {
+            let Some(event) = self.ports.quotes.pop() else { break };
+            self.hear_quote(&event);
+            worked = true;
+        }
+        for _ in 0..INTENTS_PER_STEP {
+            if self.ports.denials.free() == 0 {
+                break;
+            }
+            let Some(intent) = self.ports.intents.pop() else { break };
+            self.decide(now, intent);
+            worked = true;
+        }
+        Progress::from_work(worked)
+    }
+}
+
+const fn phrase(surprise: Surprise) -> &'static str {
+    match surprise {
+        Surprise::Stranger => "fill of an unknown order: position in doubt",
+        Surprise::Excess => "fill beyond the order: position in doubt",
+        Surprise::Late => "fill after the end of its order",
+    }
+}
+
+/// Notice when the runaway breaker sets the kill latch.
+pub const RUNAWAY: &str = "runaway strategy: kill latch set, restart to clear";
+/// Code of a refused cancel that risk itself refused: no venue uses zero.
+pub const CANCEL_DENIED_CODE: i32 = 0;
+const COMMANDS_PER_STEP: usize = 16;
+const REPORTS_PER_STEP: usize = 256;
+const QUOTES_PER_STEP: usize = 1_024;
+const INTENTS_PER_STEP: usize = 64;
