@@ -1,0 +1,84 @@
+//! Reads a finished session back: its orders and fills, as the file has them.
+//!
+//! For audits against the exchange's own ledger. Opens the file read-only; never on a hot thread.
+
+use std::path::Path;
+
+use optiflow_base::money::{Price, Qty};
+use rusqlite::{Connection, OpenFlags, Row, params};
+
+use crate::error::StorageError;
+
+/// An order that reached the exchange, as the file has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredOrder {
+    /// Client order id.
+    pub client_id: String,
+    /// `open`, `unknown`, `filled`, `cancelled`, `expired` …
+    pub state: String,
+    /// Filled so far.
+    pub filled: Qty,
+}
+
+/// A fill, as the file has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredFill {
+    /// Client order id.
+    pub client_id: String,
+    /// The exchange's trade id.
+    pub trade_id: u64,
+    /// Price.
+    pub price: Price,
+    /// Quantity.
+    pub qty: Qty,
+    /// Fee, 10⁻⁸ of the margin asset.
+    pub fee: i64,
+    /// Were we the maker?
+    pub maker: bool,
+}
+
+/// The orders of `session` that the exchange accepted, by client id.
+///
+/// # Errors
+/// When the file cannot be read.
+pub fn accepted_orders(path: &Path, session: i64) -> Result<Vec<StoredOrder>, StorageError> {
+    let sql = "SELECT client_id, state, filled FROM orders
+               WHERE session_id = ? AND exchange_id IS NOT NULL ORDER BY client_id";
+    query(path, session, sql, |row| {
+        Ok(StoredOrder { client_id: row.get(0)?, state: row.get(1)?, filled: Qty::from_units(row.get(2)?) })
+    })
+}
+
+/// The fills of `session`, by trade id.
+///
+/// # Errors
+/// When the file cannot be read.
+pub fn fills(path: &Path, session: i64) -> Result<Vec<StoredFill>, StorageError> {
+    let sql = "SELECT client_id, trade_id, fills.price, fills.qty, fee, maker
+               FROM fills JOIN orders USING (order_id) WHERE fills.session_id = ? ORDER BY trade_id";
+    query(path, session, sql, |row| {
+        let trade_id: i64 = row.get(1)?;
+        Ok(StoredFill {
+            client_id: row.get(0)?,
+            trade_id: trade_id.cast_unsigned(),
+            price: Price::from_units(row.get(2)?),
+            qty: Qty::from_units(row.get(3)?),
+            fee: row.get(4)?,
+            maker: row.get(5)?,
+        })
+    })
+}
+
+fn query<T>(
+    path: &Path,
+    session: i64,
+    sql: &str,
+    read: impl Fn(&Row<'_>) -> rusqlite::Result<T>,
+) -> Result<Vec<T>, StorageError> {
+    let rows = || -> rusqlite::Result<Vec<T>> {
+        let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+        let mut statement = connection.prepare(sql)?;
+        statement.query_map(params![session], |row| read(row))?.collect()
+    };
+    rows().map_err(|error| StorageError::sqlite(path, "reading", &error))
+}
