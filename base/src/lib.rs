@@ -6,6 +6,7 @@
 //! Which thread: all of them; every event here is `Copy` and is passed between threads by value.
 
 pub mod clock;
+pub mod control;
 pub mod decimal;
 pub mod ids;
 pub mod instrument;
