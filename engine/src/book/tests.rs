@@ -1,0 +1,117 @@
+//! Tables of events → what the book then shows.
+
+use optiflow_base::ids::SymbolId;
+use optiflow_base::market::LEVELS_LEN;
+
+use super::*;
+
+const SYMBOL: SymbolId = SymbolId(0);
+
+/// Applies a script, one event a word, and shows state, touch and the first levels.
+///
+/// `snap:ID`, `diff:ID`, `b:PRICE=QTY`, `a:PRICE=QTY` (an `!` at the end completes the message),
+/// `top:ID=BID/QTY/ASK/QTY`, `lost`.
+fn run(script: &str) -> String {
+    let mut book = Book::new("0.1".parse().unwrap());
+    for word in script.split_whitespace() {
+        book.apply(&event(word));
+    }
+    let side = |side| {
+        let levels: Vec<String> = book.levels(side).map(|level| format!("{}={}", level.price, level.qty)).collect();
+        levels.join(",")
+    };
+    let (bids, asks) = (side(Side::Buy), side(Side::Sell));
+    let flag = if book.is_tradable() { " tradable" } else { "" };
+    format!("{:?}{flag} {bids} | {asks}", book.state())
+}
+
+fn event(word: &str) -> MarketBody {
+    let (name, rest) = word.split_once(':').unwrap_or((word, ""));
+    match name {
+        "snap" | "diff" => {
+            let (id, empty) = rest.strip_suffix('!').map_or((rest, false), |id| (id, true));
+            let (last_id, snapshot) = (id.parse().unwrap(), name == "snap");
+            MarketBody::DepthStart { symbol: SYMBOL, snapshot, empty, last_id, event_ms: 1, match_ms: 1 }
+        }
+        "b" | "a" => {
+            let (text, end) = rest.strip_suffix('!').map_or((rest, false), |text| (text, true));
+            let (price, qty) = text.split_once('=').unwrap();
+            let mut levels = [Level::default(); LEVELS_LEN];
+            levels[0] = Level { price: price.parse().unwrap(), qty: qty.parse().unwrap() };
+            let side = if name == "b" { Side::Buy } else { Side::Sell };
+            MarketBody::Levels { symbol: SYMBOL, side, count: 1, end, levels }
+        }
+        "top" => {
+            let (id, rest) = rest.split_once('=').unwrap();
+            let parts: Vec<&str> = rest.split('/').collect();
+            let level = |at: usize| Level { price: parts[at].parse().unwrap(), qty: parts[at + 1].parse().unwrap() };
+            let (bid, ask) = (level(0), level(2));
+            MarketBody::Top { symbol: SYMBOL, update_id: id.parse().unwrap(), bid, ask, event_ms: 1 }
+        }
+        "lost" => MarketBody::BookLost { symbol: SYMBOL, reason: BookLoss::Gap },
+        other => panic!("no such word: {other}"),
+    }
+}
+
+#[test]
+fn events_become_a_readable_book() {
+    let table = [
+        ("nothing yet", "", "Empty  | "),
+        ("a diff before any snapshot is ignored", "diff:1 b:10=1!", "Empty  | "),
+        ("a snapshot", "snap:5 b:10=1 b:9.5=2 a:10.1=3!", "Synced tradable 10=1,9.5=2 | 10.1=3"),
+        ("nothing is readable inside a message", "snap:5 b:10=1 a:10.1=3! diff:6 b:10=7", "Synced  | "),
+        ("a diff", "snap:5 b:10=1 a:10.1=3! diff:6 b:10=0 b:9=4 a:10.2=5!", "Synced tradable 9=4 | 10.1=3,10.2=5"),
+        ("an empty diff", "snap:5 b:10=1 a:10.1=3! diff:6!", "Synced tradable 10=1 | 10.1=3"),
+        ("a missing side is not tradable", "snap:5 b:10=1!", "Synced 10=1 | "),
+        ("a crossed book is not tradable", "snap:5 b:10=1 a:10.1=3! diff:6 b:10.1=1!", "Synced 10.1=1,10=1 | 10.1=3"),
+        ("a loss empties the view", "snap:5 b:10=1 a:10.1=3! lost", "Lost(Gap)  | "),
+        ("diffs after a loss change nothing", "snap:5 b:10=1 a:10.1=3! lost diff:6 b:10=9!", "Lost(Gap)  | "),
+        ("the next snapshot heals", "snap:5 b:10=1! lost snap:9 b:8=1 a:9=1!", "Synced tradable 8=1 | 9=1"),
+        ("off the tick grid", "snap:5 b:10.05=1 a:11=1!", "Lost(Malformed)  | "),
+        ("a negative quantity", "snap:5 b:10=-1 a:11=1!", "Lost(Malformed)  | "),
+        ("a price of zero", "snap:5 b:0=1 a:11=1!", "Lost(Malformed)  | "),
+        ("levels that no message began", "snap:5 b:10=1 a:11=1! b:10=2!", "Lost(Malformed)  | "),
+        ("a message inside a message", "snap:5 b:10=1 a:11=1! diff:6 b:10=2 diff:7", "Lost(Malformed)  | "),
+        ("ids that run backwards", "snap:5 b:10=1 a:11=1! diff:4 b:10=2!", "Lost(Malformed)  | "),
+    ];
+    for (what, script, expected) in table {
+        assert_eq!(run(script), expected, "{what}");
+    }
+}
+
+#[test]
+fn a_newer_ticker_lies_over_the_stored_levels() {
+    let book = "snap:5 b:10=1 b:9.9=2 b:9.8=3 a:10.1=4 a:10.2=5!";
+    let table = [
+        ("older than the book: ignored", "top:5=11/1/12/1", "10=1,9.9=2,9.8=3 | 10.1=4,10.2=5"),
+        ("same prices: its quantities", "top:6=10/7/10.1/8", "10=7,9.9=2,9.8=3 | 10.1=8,10.2=5"),
+        ("prices moved up", "top:6=10.1/7/10.2/8", "10.1=7,10=1,9.9=2,9.8=3 | 10.2=8"),
+        ("prices moved down", "top:6=9.8/7/9.9/8", "9.8=7 | 9.9=8,10.1=4,10.2=5"),
+        ("beyond every stored level", "top:6=1/7/2/8", "1=7 | 2=8,10.1=4,10.2=5"),
+        ("a tick without a stored level", "top:6=9.85/7/10.1/8", "lost"),
+        ("an older one after it: ignored", "top:7=10/7/10.1/8 top:6=9/1/9.1/1", "10=7,9.9=2,9.8=3 | 10.1=8,10.2=5"),
+        ("a diff that catches up", "top:6=10/7/10.1/8 diff:6 b:10=9!", "10=9,9.9=2,9.8=3 | 10.1=4,10.2=5"),
+        ("a diff that does not", "top:8=10/7/10.1/8 diff:6 b:10=9!", "10=7,9.9=2,9.8=3 | 10.1=8,10.2=5"),
+        ("an emptied side", "top:6=0/0/10.1/8", " | 10.1=8,10.2=5"),
+    ];
+    for (what, script, expected) in table {
+        let shown = run(&format!("{book} {script}"));
+        let expected = match expected {
+            "lost" => "Lost(Malformed)  | ".to_owned(),
+            levels if levels.starts_with(' ') => format!("Synced {levels}"),
+            levels => format!("Synced tradable {levels}"),
+        };
+        assert_eq!(shown, expected, "{what}");
+    }
+}
+
+#[test]
+fn a_ticker_from_before_a_loss_does_not_outlive_it() {
+    let shown = run("snap:5 b:10=1 a:11=1! top:900=10.5/1/10.6/1 lost snap:7 b:3=1 a:4=1! top:8=3/2/4/2");
+    assert_eq!(shown, "Synced tradable 3=2 | 4=2");
+}
+
+#[test]
+fn a_side_that_the_ticker_emptied_shows_no_stored_levels() {
+    assert_eq!(run("snap:5 b:10=1 a:11=1! top:6=0/0/0/0"), "Synced  | ");
+}

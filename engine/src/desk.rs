@@ -1,0 +1,280 @@
+//! One symbol's desk: its book, signals, orders, position and strategy, and the one place where a decision is made.
+//!
+//! Applies what the engine hands it and, when asked, shows the strategy a view and sends what it wants. Holds the law
+//! that no order leaves on a book that is not synced and tradable or through a closed gate. Engine thread.
+
+use std::time::Duration;
+
+use optiflow_base::clock::{Clock, Nanos, nanos_of};
+use optiflow_base::ids::OrderIds;
+use optiflow_base::instrument::Instrument;
+use optiflow_base::log::{Log, LogEvent, SignalSample};
+use optiflow_base::market::{MarketBody, MarketEvent};
+use optiflow_base::money::{Price, Qty};
+use optiflow_base::order::{Action, Intent, OrderChange, OrderEvent};
+use optiflow_base::ring::Tx;
+
+use crate::book::{Applied, Book};
+use crate::engine::EngineSymbol;
+use crate::orders::{Found, OwnOrder, OwnOrders};
+use crate::position::Position;
+use crate::signals::{Reading, Signals};
+use crate::strategy::{Allowed, Orders, Strategy};
+use crate::view::{SilentStreams, Trouble, View};
+
+/// Everything of one symbol.
+pub(crate) struct Desk {
+    pub(crate) instrument: Instrument,
+    pub(crate) book: Book,
+    pub(crate) position: Position,
+    strategy: Box<dyn Strategy + Send>,
+    signals: Signals,
+    own: OwnOrders,
+    mark: Price,
+    silent: SilentStreams,
+    book_heard: Nanos,
+    /// Event time of the depth message that is being applied.
+    depth_ms: u64,
+    /// A report asks for a decision; when its bytes were read.
+    pub(crate) reported: Option<Nanos>,
+    decided: Nanos,
+    sampled: Nanos,
+    forgotten: u64,
+}
+
+/// The ways out of the engine, shared by all desks.
+pub(crate) struct Outlet<C> {
+    pub(crate) clock: C,
+    pub(crate) intents: Tx<Intent>,
+    pub(crate) log: Log,
+    orders: Orders,
+}
+
+/// When a decision is made and what it is a reaction to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Moment {
+    pub(crate) now: Nanos,
+    /// When the bytes that caused it were read.
+    pub(crate) caused: Nanos,
+    pub(crate) gate_open: bool,
+    pub(crate) sample_every: Duration,
+}
+
+impl<C: Clock> Outlet<C> {
+    pub(crate) fn new(epoch: u32, clock: C, intents: Tx<Intent>, log: Log) -> Outlet<C> {
+        Outlet { clock, intents, log, orders: Orders::new(OrderIds::new(epoch)) }
+    }
+}
+
+impl Desk {
+    pub(crate) fn new(symbol: EngineSymbol, flow_window: Duration) -> Desk {
+        let EngineSymbol { instrument, strategy } = symbol;
+        Desk {
+            instrument,
+            book: Book::new(instrument.tick_size),
+            position: Position::default(),
+            strategy,
+            signals: Signals::new(flow_window),
+            own: OwnOrders::new(),
+            mark: Price::ZERO,
+            silent: SilentStreams::default(),
+            book_heard: Nanos(0),
+            depth_ms: 0,
+            reported: None,
+            decided: Nanos(0),
+            sampled: Nanos(0),
+            forgotten: 0,
+        }
+    }
+
+    /// Takes in a market event; says whether it calls for a decision.
+    #[inline]
+    pub(crate) fn on_market(&mut self, event: &MarketEvent, log: &mut Log) -> bool {
+        let event_ms = match event.body {
+            MarketBody::DepthStart { event_ms, .. } => {
+                self.depth_ms = event_ms;
+                event_ms
+            }
+            MarketBody::Levels { .. } => self.depth_ms,
+            MarketBody::Top { event_ms, .. } => event_ms,
+            MarketBody::Trade { taker, qty, event_ms, .. } => {
+                self.signals.on_trade(taker, qty, event_ms);
+                return true;
+            }
+            MarketBody::Mark { mark, .. } => {
+                self.mark = mark;
+                return false;
+            }
+            MarketBody::Silence { stream, silent, .. } => {
+                self.silent.set(stream, silent);
+                return true;
+            }
+            MarketBody::BookLost { .. } => 0,
+        };
+        match self.book.apply(&event.body) {
+            Applied::Nothing | Applied::Part => false,
+            Applied::Complete => {
+                self.book_heard = event.received;
+                self.signals.on_book(self.book.touch(), event_ms);
+                true
+            }
+            Applied::Lost(_) => {
+                self.signals.on_loss();
+                if !matches!(event.body, MarketBody::BookLost { .. }) {
+                    log.notice(event.received, "book lost: a depth event made no sense", 0);
+                }
+                true
+            }
+        }
+    }
+
+    /// Takes in what became of an order.
+    pub(crate) fn on_order(&mut self, event: &OrderEvent, log: &mut Log) {
+        self.reported = Some(event.at);
+        let counter = i64::from(event.order.counter());
+        match (self.own.apply(event), event.change) {
+            (Found::Live(order), change) => {
+                self.book_fill(&order, &change, event.at);
+                self.strategy.on_report(&order, event);
+            }
+            (Found::Ended(order), OrderChange::Filled { .. }) => {
+                self.book_fill(&order, &event.change, event.at);
+                log.notice(event.at, "fill of an order that had ended", counter);
+            }
+            (Found::Ended(_), OrderChange::Unknown) => {
+                log.notice(event.at, "doubt about an order that had ended", counter);
+            }
+            // The rest of what can be said of an ended order is an echo: an acknowledgement overtaken by the end.
+            (Found::Ended(_), _) => {}
+            (Found::Unknown, OrderChange::Filled { .. }) => {
+                log.notice(event.at, "fill of an unknown order: position waits for the exchange's word", counter);
+            }
+            (Found::Unknown, _) => log.notice(event.at, "report on an unknown order", counter),
+        }
+    }
+
+    /// Takes the exchange's word on the position.
+    pub(crate) fn on_position(&mut self, qty: Qty, entry: Price, at: Nanos, log: &mut Log) {
+        self.reported = Some(at);
+        if qty != self.position.qty {
+            log.notice(at, "position corrected by the exchange", qty.units());
+        }
+        self.position.replace(qty, entry, at);
+    }
+
+    /// Has the strategy been left alone for too long?
+    pub(crate) fn is_overdue(&self, now: Nanos) -> bool {
+        now.since(self.decided) >= DECIDE_EVERY_NS
+    }
+
+    /// Shows the strategy the present and sends what it wants; says how many intents left.
+    #[inline]
+    pub(crate) fn decide<C: Clock>(&mut self, moment: Moment, outlet: &mut Outlet<C>) -> usize {
+        self.decided = moment.now;
+        let reading = self.signals.read(&self.book);
+        let view = View {
+            now: moment.now,
+            instrument: &self.instrument,
+            book: &self.book,
+            signals: &self.signals,
+            reading,
+            mark: self.mark,
+            position: self.position,
+            orders: &self.own,
+            gate_open: moment.gate_open,
+            book_heard: self.book_heard,
+            silent: self.silent,
+        };
+        let trouble = view.trouble(Duration::MAX);
+        outlet.orders.begin(moment.now, allowed(trouble));
+        if must_withdraw(trouble) {
+            self.own.entries().for_each(|order| outlet.orders.cancel(order));
+        }
+        self.strategy.on_update(&view, &mut outlet.orders);
+        for (what, value) in outlet.orders.notices() {
+            outlet.log.notice(moment.now, what, *value);
+        }
+        let sent = if outlet.orders.actions().is_empty() { 0 } else { self.send(moment, outlet) };
+        if let Some(reading) = reading
+            && moment.now.since(self.sampled) >= nanos_of(moment.sample_every)
+        {
+            self.sample(moment.now, &reading, &mut outlet.log);
+        }
+        sent
+    }
+
+    fn send<C: Clock>(&mut self, moment: Moment, outlet: &mut Outlet<C>) -> usize {
+        let decided = outlet.clock.now();
+        let mut sent = 0;
+        for action in outlet.orders.actions() {
+            let own = match action {
+                Action::Place(order) => self.own.insert(order, moment.now),
+                Action::Cancel(id) => self.own.begin_cancel(*id, moment.now),
+            };
+            if !own {
+                if let Action::Place(order) = action {
+                    outlet.log.notice(moment.now, "own-order table full: not placed", order.id.counter().into());
+                }
+                continue;
+            }
+            let intent = Intent { symbol: self.instrument.symbol, action: *action, caused: moment.caused, decided };
+            if outlet.intents.push(intent).is_ok() {
+                outlet.log.write(LogEvent::Intent(intent));
+                sent += 1;
+            } else {
+                match action {
+                    Action::Place(order) => self.own.remove(order.id),
+                    Action::Cancel(id) => self.own.undo_cancel(*id),
+                }
+                outlet.log.notice(moment.now, "intent ring full: not sent", intent.order().counter().into());
+            }
+        }
+        sent
+    }
+
+    fn book_fill(&mut self, order: &OwnOrder, change: &OrderChange, at: Nanos) {
+        if let OrderChange::Filled { price, qty, .. } = change {
+            self.position.fill(order.side, *qty, *price, at);
+        }
+    }
+
+    fn sample(&mut self, now: Nanos, reading: &Reading, log: &mut Log) {
+        self.sampled = now;
+        log.write(LogEvent::Signal(SignalSample {
+            symbol: self.instrument.symbol,
+            at: now,
+            bid: reading.bid.price,
+            ask: reading.ask.price,
+            mark: self.mark,
+            obi_l1: reading.obi_l1,
+            obi_l5: reading.obi_l5,
+            micro_bps: reading.micro_bps,
+            flow: reading.flow,
+            trades_per_second: reading.trades_per_second,
+        }));
+        let forgotten = self.book.forgotten() + self.signals.forgotten();
+        if forgotten > self.forgotten {
+            self.forgotten = forgotten;
+            log.notice(now, "far levels or old flow forgotten for lack of room", forgotten as i64);
+        }
+    }
+}
+
+/// Nothing is placed while prices or orders are in doubt; with a silent stream a position may still be closed.
+const fn allowed(trouble: Option<Trouble>) -> Allowed {
+    match trouble {
+        None => Allowed { entries: true, exits: true },
+        Some(trouble) => Allowed { entries: false, exits: !trouble.forbids_exits() },
+    }
+}
+
+/// Must resting entry orders go, whatever the strategy thinks? A crossed book is left to it: it may last one message.
+const fn must_withdraw(trouble: Option<Trouble>) -> bool {
+    match trouble {
+        Some(Trouble::GateClosed | Trouble::BookNotSynced | Trouble::StreamSilent(_)) => true,
+        Some(Trouble::BookNotTradable | Trouble::BookStale) | None => false,
+    }
+}
+
+/// Longest time without a decision: time-outs are noticed even when the market says nothing.
+const DECIDE_EVERY_NS: u64 = 20_000_000;

@@ -1,0 +1,190 @@
+//! The engine stage: pops reports and market events, keeps one desk per symbol, lets strategies decide.
+//!
+//! Reports come first, so that a decision never rests on an order that is known to have ended. A strategy is asked once
+//! for every complete depth message, bookTicker or trade, after reports, and at least every few hundredths of a second.
+//! An intent leaves before the next event is read. Bounded work a step; never blocks. Engine thread.
+
+use std::time::Duration;
+
+use optiflow_base::clock::{Clock, Nanos};
+use optiflow_base::ids::SymbolId;
+use optiflow_base::instrument::Instrument;
+use optiflow_base::log::{Log, Span};
+use optiflow_base::market::MarketEvent;
+use optiflow_base::order::{Intent, Report};
+use optiflow_base::ring::{Rx, Tx};
+use optiflow_base::stage::{Progress, Stage};
+
+use crate::book::Book;
+use crate::desk::{Desk, Moment, Outlet};
+use crate::position::Position;
+use crate::strategy::Strategy;
+
+/// The engine stage.
+pub struct Engine<C> {
+    desks: Vec<Desk>,
+    market: Rx<MarketEvent>,
+    from_risk: Rx<Report>,
+    from_oms: Rx<Report>,
+    outlet: Outlet<C>,
+    gate_open: bool,
+    sample_every: Duration,
+    measured: u32,
+}
+
+/// What the engine is to do.
+pub struct EngineConfig {
+    /// One entry per symbol; index = [`SymbolId`].
+    pub symbols: Vec<EngineSymbol>,
+    /// This session's epoch: order ids begin with it.
+    pub epoch: u32,
+    /// How often signals are written to the log.
+    pub sample_every: Duration,
+    /// Window of the trade flow that strategies read.
+    pub flow_window: Duration,
+}
+
+/// A symbol and who trades it.
+pub struct EngineSymbol {
+    /// The contract.
+    pub instrument: Instrument,
+    /// Its strategy.
+    pub strategy: Box<dyn Strategy + Send>,
+}
+
+/// The engine's ring ends.
+pub struct EnginePorts {
+    /// Market events, from feed.
+    pub market: Rx<MarketEvent>,
+    /// Intents, to risk.
+    pub intents: Tx<Intent>,
+    /// Denials, from risk.
+    pub from_risk: Rx<Report>,
+    /// Everything else that became of orders, from oms.
+    pub from_oms: Rx<Report>,
+    /// To storage.
+    pub log: Log,
+}
+
+impl<C: Clock> Engine<C> {
+    /// A stage with empty books and a closed gate; `clock` stamps decisions and measures latency.
+    ///
+    /// # Panics
+    /// If a symbol's id is not its index.
+    pub fn new(config: EngineConfig, clock: C, ports: EnginePorts) -> Engine<C> {
+        let EnginePorts { market, intents, from_risk, from_oms, log } = ports;
+        let desk = |symbol| Desk::new(symbol, config.flow_window);
+        let desks: Vec<Desk> = config.symbols.into_iter().map(desk).collect();
+        for (index, desk) in desks.iter().enumerate() {
+            assert!(desk.instrument.symbol.index() == index, "a symbol's id is its index");
+        }
+        Engine {
+            desks,
+            market,
+            from_risk,
+            from_oms,
+            outlet: Outlet::new(config.epoch, clock, intents, log),
+            gate_open: false,
+            sample_every: config.sample_every,
+            measured: 0,
+        }
+    }
+
+    /// The book of a symbol.
+    pub fn book(&self, symbol: SymbolId) -> Option<&Book> {
+        self.desks.get(symbol.index()).map(|desk| &desk.book)
+    }
+
+    /// Our position in a symbol, as the engine believes it.
+    pub fn position(&self, symbol: SymbolId) -> Option<Position> {
+        self.desks.get(symbol.index()).map(|desk| desk.position)
+    }
+
+    fn reports(&mut self) -> Progress {
+        let mut worked = false;
+        for _ in 0..REPORTS_PER_STEP_MAX {
+            let Some(report) = self.from_risk.pop().or_else(|| self.from_oms.pop()) else { break };
+            self.on_report(&report);
+            worked = true;
+        }
+        Progress::from_work(worked)
+    }
+
+    fn on_report(&mut self, report: &Report) {
+        match *report {
+            Report::Order(event) => match self.desks.get_mut(event.symbol.index()) {
+                Some(desk) => desk.on_order(&event, &mut self.outlet.log),
+                None => self.outlet.log.notice(event.at, "report on an unknown symbol", event.symbol.0.into()),
+            },
+            Report::Position { symbol, qty, entry, at } => match self.desks.get_mut(symbol.index()) {
+                Some(desk) => desk.on_position(qty, entry, at, &mut self.outlet.log),
+                None => self.outlet.log.notice(at, "position of an unknown symbol", symbol.0.into()),
+            },
+            Report::Gate { open, at, reason: _ } => {
+                self.gate_open = open;
+                self.desks.iter_mut().for_each(|desk| desk.reported = Some(at));
+            }
+            Report::Wallet { .. } | Report::Usage(_) => {}
+        }
+    }
+
+    /// Lets the desks decide that were told something, or that have been left alone too long.
+    fn decide_due(&mut self, now: Nanos) -> usize {
+        let mut sent = 0;
+        for desk in &mut self.desks {
+            let caused = desk.reported.take().or_else(|| desk.is_overdue(now).then_some(now));
+            if let Some(caused) = caused {
+                let moment = Moment { now, caused, gate_open: self.gate_open, sample_every: self.sample_every };
+                sent += desk.decide(moment, &mut self.outlet);
+            }
+        }
+        sent
+    }
+
+    fn events(&mut self, now: Nanos) -> Progress {
+        for taken in 0..EVENTS_PER_STEP_MAX {
+            let Some(event) = self.market.pop() else { return Progress::from_work(taken > 0) };
+            if self.on_event(&event, now) > 0 {
+                break;
+            }
+        }
+        Progress::Busy
+    }
+
+    #[inline]
+    fn on_event(&mut self, event: &MarketEvent, now: Nanos) -> usize {
+        let symbol = event.body.symbol();
+        let Some(desk) = self.desks.get_mut(symbol.index()) else {
+            self.outlet.log.notice(event.received, "market event of an unknown symbol", symbol.0.into());
+            return 0;
+        };
+        if !desk.on_market(event, &mut self.outlet.log) {
+            return 0;
+        }
+        let (caused, gate_open, sample_every) = (event.received, self.gate_open, self.sample_every);
+        let sent = desk.decide(Moment { now, caused, gate_open, sample_every }, &mut self.outlet);
+        self.measured = (self.measured + 1) % MEASURED_ONE_IN;
+        if sent > 0 || self.measured == 0 {
+            let nanos = self.outlet.clock.now().since(event.received);
+            self.outlet.log.latency(Span::Engine, nanos);
+        }
+        sent
+    }
+}
+
+impl<C: Clock> Stage for Engine<C> {
+    fn step(&mut self, now: Nanos) -> Progress {
+        let reports = self.reports();
+        if self.decide_due(now) > 0 {
+            return Progress::Busy;
+        }
+        reports.or(self.events(now))
+    }
+}
+
+/// Reports taken in one step.
+const REPORTS_PER_STEP_MAX: usize = 64;
+/// Market events taken in one step.
+const EVENTS_PER_STEP_MAX: usize = 64;
+/// Latency is measured for one decision in so many, and for every one that sent an intent.
+const MEASURED_ONE_IN: u32 = 16;

@@ -1,0 +1,3 @@
+//! The strategies: one file each; a configuration names the one it wants.
+
+pub mod scalping_v1;

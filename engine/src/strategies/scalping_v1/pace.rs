@@ -1,0 +1,143 @@
+//! Restraint: orders in any second, and the pause after refusals.
+//! Allocates once, in `new`. Engine thread.
+
+use std::time::Duration;
+
+use optiflow_base::clock::Nanos;
+use optiflow_base::order::DenyReason;
+
+/// At most so many orders in any second, a few of them kept for exits.
+#[derive(Debug)]
+pub(super) struct Pace {
+    /// When the last orders were placed; a ring, `next` is the oldest.
+    placed: Vec<Nanos>,
+    next: usize,
+}
+
+impl Pace {
+    pub(super) fn new(orders_per_second_max: u32) -> Pace {
+        assert!(orders_per_second_max > 0, "the configuration was validated");
+        Pace { placed: vec![Nanos(0); orders_per_second_max as usize], next: 0 }
+    }
+
+    /// May an order be placed so that `reserve` more could follow at once?
+    pub(super) fn allows(&self, now: Nanos, reserve: usize) -> bool {
+        let len = self.placed.len();
+        let oldest = self.placed[(self.next + reserve.min(len - 1)) % len];
+        oldest == Nanos(0) || now.since(oldest) >= SECOND_NS
+    }
+
+    pub(super) fn note(&mut self, now: Nanos) {
+        self.placed[self.next] = now;
+        self.next = (self.next + 1) % self.placed.len();
+    }
+}
+
+/// Waits longer and longer while the same refusal repeats.
+#[derive(Debug)]
+pub(super) struct Breaker {
+    cooldown: Duration,
+    pause: Duration,
+    refusals_max: u32,
+    last: Option<Refusal>,
+    /// Identical refusals in a row.
+    count: u32,
+    until: Nanos,
+    /// A person has not been told yet.
+    untold: bool,
+}
+
+/// What was refused and how: two are identical when they are equal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// By risk.
+    Denied(DenyReason),
+    /// By the exchange.
+    Refused(i32),
+    /// By us: no order that fits the filters.
+    Unfit,
+}
+
+impl Breaker {
+    pub(super) const fn new(cooldown: Duration, pause: Duration, refusals_max: u32) -> Breaker {
+        Breaker { cooldown, pause, refusals_max, last: None, count: 0, until: Nanos(0), untold: false }
+    }
+
+    pub(super) fn allows(&self, now: Nanos) -> bool {
+        now >= self.until
+    }
+
+    /// Something was refused.
+    pub(super) fn refused(&mut self, refusal: Refusal, now: Nanos) {
+        self.count = if self.last == Some(refusal) { self.count.saturating_add(1) } else { 1 };
+        self.last = Some(refusal);
+        let doubled = self.cooldown.saturating_mul(1 << (self.count - 1).min(DOUBLINGS_MAX));
+        let tripped = self.count >= self.refusals_max;
+        self.untold |= self.count == self.refusals_max;
+        self.until = now + if tripped { self.pause } else { doubled.min(self.pause) };
+    }
+
+    /// A short rest that counts as no refusal: a post-only order would have taken.
+    pub(super) fn rest(&mut self, now: Nanos) {
+        self.until = self.until.max(now + self.cooldown);
+    }
+
+    /// The exchange took an order: whatever was refused before is over.
+    pub(super) fn accepted(&mut self) {
+        (self.last, self.count) = (None, 0);
+    }
+
+    /// What a person should be told, once.
+    pub(super) fn take_alarm(&mut self) -> Option<i64> {
+        let untold = std::mem::take(&mut self.untold);
+        match self.last {
+            Some(Refusal::Refused(code)) if untold => Some(i64::from(code)),
+            Some(Refusal::Denied(_) | Refusal::Unfit) if untold => Some(0),
+            Some(_) | None => None,
+        }
+    }
+}
+
+const SECOND_NS: u64 = 1_000_000_000;
+/// The pause doubles at most so often before its bound is reached anyway.
+const DOUBLINGS_MAX: u32 = 16;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_second_holds_a_bounded_number_of_orders_and_a_reserve() {
+        let mut pace = Pace::new(3);
+        let ms = Nanos::from_millis;
+        for at in [1_000, 1_010] {
+            assert!(pace.allows(ms(at), 1));
+            pace.note(ms(at));
+        }
+        assert!(!pace.allows(ms(1_020), 1), "the last one is reserved");
+        assert!(pace.allows(ms(1_020), 0));
+        pace.note(ms(1_020));
+        assert!(!pace.allows(ms(1_999), 0));
+        assert!(pace.allows(ms(2_000), 0) && !pace.allows(ms(2_000), 1));
+        assert!(pace.allows(ms(2_010), 1));
+    }
+
+    #[test]
+    fn the_pause_grows_with_identical_refusals_and_a_person_is_told_once() {
+        let mut breaker = Breaker::new(Duration::from_millis(100), Duration::from_secs(5), 3);
+        let ms = Nanos::from_millis;
+        breaker.refused(Refusal::Refused(-2019), ms(1_000));
+        assert!(!breaker.allows(ms(1_099)) && breaker.allows(ms(1_100)));
+        breaker.refused(Refusal::Refused(-2019), ms(2_000));
+        assert!(!breaker.allows(ms(2_199)) && breaker.allows(ms(2_200)));
+        assert_eq!(breaker.take_alarm(), None);
+        breaker.refused(Refusal::Refused(-2019), ms(3_000));
+        assert!(!breaker.allows(ms(7_999)) && breaker.allows(ms(8_000)));
+        assert_eq!((breaker.take_alarm(), breaker.take_alarm()), (Some(-2019), None));
+        breaker.refused(Refusal::Denied(DenyReason::OrderRate), ms(9_000));
+        assert!(breaker.allows(ms(9_100)), "another refusal counts from one");
+        breaker.accepted();
+        breaker.refused(Refusal::Denied(DenyReason::OrderRate), ms(10_000));
+        assert!(breaker.allows(ms(10_100)));
+    }
+}
