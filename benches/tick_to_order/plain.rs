@@ -1,0 +1,150 @@
+//! The baseline: the same job with well-known libraries used as their documentation shows, one message at a time.
+//!
+//! rustls + tungstenite (its read buffer cut to 4 KiB, which is already kind to it) → simd-json into a typed struct →
+//! `BTreeMap` book → imbalance → `format!` the order → HMAC set up for each → tungstenite → rustls.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, VecDeque};
+use std::io::{self, Read, Write};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use hmac::{Hmac, KeyInit, Mac};
+use optiflow_benches::{Server, server_frame};
+use rustls::{ClientConfig, ClientConnection, ServerConfig, StreamOwned};
+use serde::Deserialize;
+use sha2::Sha256;
+use tungstenite::protocol::{Role, WebSocketConfig};
+use tungstenite::{Message, WebSocket};
+
+/// The library stack with its far end.
+pub struct Plain {
+    socket: WebSocket<StreamOwned<ClientConnection, Bytes>>,
+    bytes: Bytes,
+    server: Server,
+    bids: BTreeMap<u64, f64>,
+    asks: BTreeMap<u64, f64>,
+    sent: u64,
+}
+
+impl Plain {
+    /// Connects the stack to a server in memory.
+    pub fn new(client: Arc<ClientConfig>, server: Arc<ServerConfig>) -> Plain {
+        let mut server = Server::new(server);
+        let mut tls = ClientConnection::new(client, "localhost".try_into().unwrap()).unwrap();
+        while tls.is_handshaking() {
+            let mut flight = Vec::new();
+            while tls.wants_write() {
+                tls.write_tls(&mut flight).unwrap();
+            }
+            server.read(&flight);
+            let answer = server.write(b"");
+            let mut answer = &answer[..];
+            while !answer.is_empty() {
+                tls.read_tls(&mut answer).unwrap();
+                tls.process_new_packets().unwrap();
+            }
+        }
+        let bytes = Bytes::default();
+        let config = WebSocketConfig::default().read_buffer_size(4 * 1024).write_buffer_size(0);
+        let socket = WebSocket::from_raw_socket(StreamOwned::new(tls, bytes.clone()), Role::Client, Some(config));
+        Plain { socket, bytes, server, bids: BTreeMap::new(), asks: BTreeMap::new(), sent: 0 }
+    }
+
+    /// Seals a tick into the record that `tick_to_order` will find.
+    pub fn load(&mut self, payload: &str) {
+        let sealed = self.server.write(&server_frame(payload));
+        self.bytes.0.borrow_mut().inbound.extend(sealed);
+    }
+
+    /// One tick to one sealed order record.
+    pub fn tick_to_order(&mut self, key: &str, secret: &[u8], timestamp: u64) {
+        let Message::Text(text) = self.socket.read().unwrap() else { panic!("a text frame was loaded") };
+        let mut text = text.as_bytes().to_vec();
+        let tick: Combined = simd_json::from_slice(&mut text).unwrap();
+        let (bid, ask): (f64, f64) = (tick.data.bid.parse().unwrap(), tick.data.ask.parse().unwrap());
+        self.bids.insert((bid * 10.0) as u64, tick.data.bid_qty.parse().unwrap());
+        self.asks.insert((ask * 10.0) as u64, tick.data.ask_qty.parse().unwrap());
+        self.bids.split_off(&((bid * 10.0) as u64 + 1));
+        self.asks = self.asks.split_off(&((ask * 10.0) as u64));
+        let (best_bid, bid_qty) = self.bids.last_key_value().unwrap();
+        let (best_ask, ask_qty) = self.asks.first_key_value().unwrap();
+        let imbalance = (bid_qty - ask_qty) / (bid_qty + ask_qty);
+        let (side, price) = if imbalance > 0.0 { ("BUY", *best_bid) } else { ("SELL", *best_ask) };
+        self.sent += 1;
+        let order = order(key, secret, timestamp, self.sent, side, price as f64 / 10.0);
+        self.socket.send(Message::text(order)).unwrap();
+    }
+
+    /// Sealed bytes written since the last call; proves that an order left.
+    pub fn take_written(&mut self) -> usize {
+        std::mem::take(&mut self.bytes.0.borrow_mut().outbound).len()
+    }
+}
+
+fn order(key: &str, secret: &[u8], timestamp: u64, id: u64, side: &str, price: f64) -> String {
+    let payload = format!(
+        "apiKey={key}&newClientOrderId=of-68f01234-{id:08x}&newOrderRespType=ACK&price={price:.2}&quantity=0.002&\
+         recvWindow=1000&selfTradePreventionMode=EXPIRE_MAKER&side={side}&symbol=BTCUSDT&timeInForce=GTX&\
+         timestamp={timestamp}&type=LIMIT"
+    );
+    let mut mac = Hmac::<Sha256>::new_from_slice(secret).unwrap();
+    mac.update(payload.as_bytes());
+    let signature: String = mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+    format!(
+        "{{\"id\":{id},\"method\":\"order.place\",\"params\":{{\"symbol\":\"BTCUSDT\",\"side\":\"{side}\",\
+         \"type\":\"LIMIT\",\"timeInForce\":\"GTX\",\"quantity\":\"0.002\",\"price\":\"{price:.2}\",\
+         \"newClientOrderId\":\"of-68f01234-{id:08x}\",\"newOrderRespType\":\"ACK\",\
+         \"selfTradePreventionMode\":\"EXPIRE_MAKER\",\"recvWindow\":1000,\"timestamp\":{timestamp},\
+         \"apiKey\":\"{key}\",\"signature\":\"{signature}\"}}}}"
+    )
+}
+
+#[derive(Deserialize)]
+struct Combined<'a> {
+    #[serde(borrow)]
+    data: BookTicker<'a>,
+}
+
+#[derive(Deserialize)]
+struct BookTicker<'a> {
+    #[serde(rename = "b")]
+    bid: &'a str,
+    #[serde(rename = "B")]
+    bid_qty: &'a str,
+    #[serde(rename = "a")]
+    ask: &'a str,
+    #[serde(rename = "A")]
+    ask_qty: &'a str,
+}
+
+/// Memory that reads and writes like a non-blocking socket.
+#[derive(Clone, Default)]
+struct Bytes(Rc<RefCell<Lanes>>);
+
+#[derive(Default)]
+struct Lanes {
+    inbound: VecDeque<u8>,
+    outbound: Vec<u8>,
+}
+
+impl Read for Bytes {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let mut lanes = self.0.borrow_mut();
+        if lanes.inbound.is_empty() {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        lanes.inbound.read(into)
+    }
+}
+
+impl Write for Bytes {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.borrow_mut().outbound.extend(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

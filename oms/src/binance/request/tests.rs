@@ -1,0 +1,164 @@
+//! Frames are read back field by field, and their signatures checked with an independent HMAC.
+
+use std::collections::BTreeMap;
+
+use optiflow_base::ids::SymbolName;
+use optiflow_base::money::{Price, Qty};
+use optiflow_base::secret::Secret;
+use serde_json::Value as Json;
+
+use super::*;
+use crate::binance::samples;
+
+const KEY: &str = "optiflowTestKey00000000000000000000000000000000000000000000apike";
+const SECRET: &[u8] = b"optiflowTestSecret000000000000000000000000000000000000000000secr";
+const NOW: u64 = 1_795_327_200_000;
+
+pub fn btcusdt() -> Instrument {
+    let (price, qty) = (|t: &str| t.parse::<Price>().unwrap(), |t: &str| t.parse::<Qty>().unwrap());
+    Instrument {
+        symbol: SymbolId(0),
+        name: SymbolName::from("BTCUSDT").unwrap(),
+        tick_size: price("0.1"),
+        price_min: price("556.8"),
+        price_max: price("4529764"),
+        step_size: qty("0.001"),
+        qty_min: qty("0.001"),
+        qty_max: qty("1000"),
+        market_step_size: qty("0.001"),
+        market_qty_min: qty("0.001"),
+        market_qty_max: qty("120"),
+        notional_min: "50".parse().unwrap(),
+        percent_up_ppm: 1_050_000,
+        percent_down_ppm: 950_000,
+        open_orders_max: 200,
+        maker_fee_ppm: 200,
+        taker_fee_ppm: 500,
+    }
+}
+
+fn hmac_key() -> Arc<ApiKey> {
+    Arc::new(ApiKey::hmac(KEY, &Secret::new(SECRET.to_vec())).unwrap())
+}
+
+fn session_key() -> Arc<ApiKey> {
+    let mut der = vec![0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20];
+    der.extend(0u8..32);
+    Arc::new(ApiKey::ed25519(KEY, &Secret::new(der)).unwrap())
+}
+
+fn order() -> NewOrder {
+    NewOrder {
+        id: OrderId::new(0x68f0_1234, 1),
+        side: Side::Buy,
+        kind: OrderKind::Limit,
+        time_in_force: TimeInForce::Gtx,
+        price: "83090.1".parse().unwrap(),
+        qty: "0.01".parse().unwrap(),
+        reduce_only: false,
+    }
+}
+
+/// What the exchange does: sort the parameters but the signature, join them, sign them with the secret.
+fn expected_signature(frame: &Json) -> String {
+    let params = frame["params"].as_object().unwrap();
+    let sorted: BTreeMap<&str, String> = params
+        .iter()
+        .filter(|(name, _)| *name != "signature")
+        .map(|(name, value)| (name.as_str(), value.as_str().map_or_else(|| value.to_string(), str::to_owned)))
+        .collect();
+    let payload: Vec<String> = sorted.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, SECRET);
+    let tag = ring::hmac::sign(&key, payload.join("&").as_bytes());
+    tag.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[test]
+fn a_frame_carries_exactly_what_the_sample_carries() {
+    let sample: Json = match samples::message("wsapi-order.place.request.hmac.json") {
+        Some(sample) => serde_json::from_str(&sample).unwrap(),
+        None => return,
+    };
+    let mut requests = Requests::new(hmac_key(), &[btcusdt()], 1000);
+    let frame: Json = serde_json::from_slice(requests.place(7, SymbolId(0), &order(), NOW).unwrap()).unwrap();
+    assert_eq!(frame["id"], 7);
+    assert_eq!(frame["method"], sample["method"]);
+    let (ours, theirs) = (frame["params"].as_object().unwrap(), sample["params"].as_object().unwrap());
+    assert_eq!(ours.keys().collect::<Vec<_>>(), theirs.keys().collect::<Vec<_>>());
+    for (name, value) in theirs {
+        match name.as_str() {
+            "newClientOrderId" => assert_eq!(ours[name], "of-68f01234-00000001"),
+            "signature" => assert_eq!(ours[name], expected_signature(&frame)),
+            "price" => assert_eq!(ours[name], "83090.1"),
+            "quantity" => assert_eq!(ours[name], "0.010"),
+            _ => assert_eq!(&ours[name], value, "{name}"),
+        }
+    }
+}
+
+#[test]
+fn every_kind_of_order_is_written_and_signed_right() {
+    let mut requests = Requests::new(hmac_key(), &[btcusdt()], 1000);
+    let mut count = 0;
+    for side in [Side::Buy, Side::Sell] {
+        for reduce_only in [false, true] {
+            for (kind, time_in_force, name) in [
+                (OrderKind::Limit, TimeInForce::Gtc, Some("GTC")),
+                (OrderKind::Limit, TimeInForce::Ioc, Some("IOC")),
+                (OrderKind::Limit, TimeInForce::Fok, Some("FOK")),
+                (OrderKind::Limit, TimeInForce::Gtx, Some("GTX")),
+                (OrderKind::Market, TimeInForce::Ioc, None),
+            ] {
+                let order = NewOrder { side, kind, time_in_force, reduce_only, ..order() };
+                let frame = requests.place(u64::MAX, SymbolId(0), &order, NOW).unwrap();
+                let frame: Json = serde_json::from_slice(frame).unwrap();
+                let params = &frame["params"];
+                assert_eq!(params["side"], if side == Side::Buy { "BUY" } else { "SELL" });
+                assert_eq!(params["timeInForce"].as_str(), name);
+                assert_eq!(params["type"], if name.is_some() { "LIMIT" } else { "MARKET" });
+                assert_eq!(params["price"].as_str(), name.map(|_| "83090.1"));
+                assert_eq!(params["reduceOnly"].as_str(), reduce_only.then_some("true"));
+                assert_eq!(params["signature"], expected_signature(&frame));
+                assert_eq!(frame["id"], u64::MAX);
+                count += 1;
+            }
+        }
+    }
+    assert_eq!(count, PLACES_LEN);
+    let frame: Json = serde_json::from_slice(requests.cancel(9, SymbolId(0), order().id, NOW).unwrap()).unwrap();
+    assert_eq!(frame["method"], "order.cancel");
+    assert_eq!(frame["params"]["origClientOrderId"], "of-68f01234-00000001");
+    assert_eq!(frame["params"]["signature"], expected_signature(&frame));
+}
+
+#[test]
+fn a_session_signs_its_logon_and_nothing_else() {
+    let mut requests = Requests::new(session_key(), &[btcusdt()], 1000);
+    let place = requests.place(1, SymbolId(0), &order(), NOW).unwrap().to_vec();
+    let expected = r#"{"id":1,"method":"order.place","params":{"newClientOrderId":"of-68f01234-00000001","newOrderRespType":"ACK","price":"83090.1","quantity":"0.010","recvWindow":1000,"selfTradePreventionMode":"EXPIRE_MAKER","side":"BUY","symbol":"BTCUSDT","timeInForce":"GTX","timestamp":1795327200000,"type":"LIMIT"}}"#;
+    assert_eq!(String::from_utf8(place).unwrap(), expected);
+    let cancel = requests.cancel(2, SymbolId(0), order().id, NOW).unwrap().to_vec();
+    let expected = r#"{"id":2,"method":"order.cancel","params":{"origClientOrderId":"of-68f01234-00000001","recvWindow":1000,"symbol":"BTCUSDT","timestamp":1795327200000}}"#;
+    assert_eq!(String::from_utf8(cancel).unwrap(), expected);
+    let logon: Json = serde_json::from_slice(requests.logon(3, NOW)).unwrap();
+    assert_eq!(logon["method"], "session.logon");
+    let payload = format!("apiKey={KEY}&recvWindow=1000&timestamp={NOW}");
+    assert_eq!(logon["params"]["signature"].as_str(), Some(session_key().sign(payload.as_bytes()).as_str()));
+}
+
+#[test]
+fn what_does_not_fit_the_symbol_makes_no_frame() {
+    let mut requests = Requests::new(hmac_key(), &[btcusdt()], 1000);
+    let table = [
+        ("83090.15", "0.01", RequestError::OffGrid),
+        ("83090.1", "0.0105", RequestError::OffGrid),
+        ("-1", "0.01", RequestError::OffGrid),
+        ("83090.1", "0", RequestError::OffGrid),
+    ];
+    for (price, qty, error) in table {
+        let order = NewOrder { price: price.parse().unwrap(), qty: qty.parse().unwrap(), ..order() };
+        assert_eq!(requests.place(1, SymbolId(0), &order, NOW), Err(error), "{price} {qty}");
+    }
+    assert_eq!(requests.place(1, SymbolId(3), &order(), NOW), Err(RequestError::NoSuchSymbol));
+    assert_eq!(requests.cancel(1, SymbolId(3), order().id, NOW), Err(RequestError::NoSuchSymbol));
+}

@@ -1,0 +1,223 @@
+//! The REST client of the control thread: performs calls for stages and for start-up, signs them, and keeps the peace.
+//!
+//! Blocks. Never follows a redirect, never uses a proxy, never reads more than the cap, never shows query or headers.
+//! After 429, 418 or a firewall's 403 it refuses by itself until the exchange allows requests again, whoever asks.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use optiflow_base::clock::{Clock, Nanos};
+use optiflow_base::order::Usage;
+use optiflow_base::rest::{Auth, BODY_LEN_MAX, Method, RestCall, RestReply};
+use optiflow_wire::tls::Roots;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
+use ureq::http::{HeaderMap, Request};
+use ureq::tls::{Certificate, RootCerts, TlsConfig, TlsProvider};
+
+use crate::binance::sign::ApiKey;
+use crate::error::OmsError;
+use crate::time::ExchangeTime;
+
+/// Performs REST calls, one after the other.
+pub struct RestClient {
+    agent: ureq::Agent,
+    base: String,
+    key: Option<Arc<ApiKey>>,
+    time: ExchangeTime,
+    blocked: Option<Block>,
+}
+
+/// The exchange asked for silence.
+#[derive(Clone, Copy)]
+struct Block {
+    until: Nanos,
+    status: u16,
+}
+
+/// What came over the wire.
+struct Answer {
+    status: u16,
+    usage: Usage,
+    retry_after: Option<Duration>,
+    body: Vec<u8>,
+}
+
+impl RestClient {
+    /// A client for `base_url`, such as `https://fapi.binance.com`. Opens no connection yet.
+    pub fn new(
+        base_url: &str,
+        roots: &Roots,
+        key: Option<Arc<ApiKey>>,
+        time: ExchangeTime,
+    ) -> Result<RestClient, OmsError> {
+        let base = base_url.trim_end_matches('/');
+        let authority = base.strip_prefix("https://").or_else(|| base.strip_prefix("http://"));
+        let plain = |text: &str| {
+            !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b".:-[]".contains(&b))
+        };
+        if !authority.is_some_and(plain) {
+            return Err(OmsError::BaseUrl(base_url.to_owned()));
+        }
+        let tls = TlsConfig::builder()
+            .provider(TlsProvider::Rustls)
+            .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .root_certs(root_certs(roots)?)
+            .build();
+        let agent = ureq::Agent::config_builder()
+            .tls_config(tls)
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .proxy(None)
+            .user_agent(USER_AGENT)
+            .timeout_global(Some(CALL_TIMEOUT))
+            .timeout_connect(Some(CONNECT_TIMEOUT))
+            .max_idle_age(IDLE_AGE_MAX)
+            .build()
+            .new_agent();
+        Ok(RestClient { agent, base: base.to_owned(), key, time, blocked: None })
+    }
+
+    /// Performs the call and waits for its answer; a call that may not be made is answered by ourselves.
+    pub fn perform(&mut self, call: &RestCall, clock: &impl Clock) -> RestReply {
+        let sent = clock.now();
+        let refused = |status: u16, until: Option<Nanos>| {
+            let usage = Usage { blocked_until: until, ..Usage::default() };
+            RestReply { token: call.token, path: call.path, status, body: Vec::new(), sent, received: sent, usage }
+        };
+        if let Some(block) = self.blocked {
+            if sent < block.until {
+                return refused(block.status, Some(block.until));
+            }
+            self.blocked = None;
+        }
+        let Some(target) = target(call, self.key.as_deref(), self.time.now_ms(sent)) else {
+            return refused(NO_KEY_STATUS, None);
+        };
+        let answer = self.exchange(call, &format!("{}{target}", self.base));
+        let received = clock.now();
+        let Some(mut answer) = answer else {
+            return RestReply { received, ..refused(0, None) };
+        };
+        if let Some(pause) = pause(answer.status, answer.retry_after) {
+            let until = received + pause;
+            self.blocked = Some(Block { until, status: answer.status });
+            answer.usage.blocked_until = Some(until);
+        }
+        let Answer { status, usage, body, .. } = answer;
+        RestReply { token: call.token, path: call.path, status, body, sent, received, usage }
+    }
+
+    /// One request, one answer; `None` when no complete answer came.
+    fn exchange(&self, call: &RestCall, url: &str) -> Option<Answer> {
+        let mut request = Request::builder().method(call.method.name()).uri(url);
+        if let (Auth::Key | Auth::Signed, Some(key)) = (call.auth, &self.key) {
+            request = request.header("X-MBX-APIKEY", key.id());
+        }
+        let mut response = match call.method {
+            Method::Get | Method::Delete => self.agent.run(request.body(()).ok()?),
+            Method::Post | Method::Put => self.agent.run(request.body("").ok()?),
+        }
+        .ok()?;
+        let (status, headers) = (response.status().as_u16(), response.headers());
+        let usage = Usage {
+            weight_minute: number(headers, "x-mbx-used-weight-1m"),
+            orders_ten_seconds: number(headers, "x-mbx-order-count-10s"),
+            orders_minute: number(headers, "x-mbx-order-count-1m"),
+            blocked_until: None,
+        };
+        let retry_after = number(headers, "retry-after").map(|seconds| Duration::from_secs(seconds.into()));
+        let body = response.body_mut().with_config().limit(BODY_LEN_MAX as u64).read_to_vec().ok()?;
+        Some(Answer { status, usage, retry_after, body })
+    }
+}
+
+/// Path and query of a call, signed with `key` at the exchange's time `now_ms` where that is needed; `None` when a key
+/// is needed and there is none. Whoever performs the call, this client or a virtual world, sends exactly this.
+pub fn target(call: &RestCall, key: Option<&ApiKey>, now_ms: u64) -> Option<String> {
+    let mut target = call.path.to_owned();
+    let query_at = target.len() + 1;
+    if !call.query.is_empty() {
+        target.push('?');
+        target.push_str(&call.query);
+    }
+    match (call.auth, key) {
+        (Auth::Open, _) | (Auth::Key, Some(_)) => {}
+        (Auth::Key | Auth::Signed, None) => return None,
+        (Auth::Signed, Some(key)) => {
+            target.push(if call.query.is_empty() { '?' } else { '&' });
+            // Writing to a String cannot fail.
+            let _ = write!(target, "recvWindow={RECV_WINDOW_MS}&timestamp={now_ms}");
+            let signature = key.sign(&target.as_bytes()[query_at..]);
+            target.push_str("&signature=");
+            percent_encode(&signature, &mut target);
+        }
+    }
+    Some(target)
+}
+
+fn root_certs(roots: &Roots) -> Result<RootCerts, OmsError> {
+    let path = match roots {
+        Roots::WebPki => return Ok(RootCerts::WebPki),
+        Roots::CaFile(path) => path,
+    };
+    let failed = |reason: String| OmsError::Roots { path: path.clone(), reason };
+    let mut certificates = Vec::new();
+    for found in CertificateDer::pem_file_iter(path).map_err(|error| failed(error.to_string()))? {
+        let found = found.map_err(|error| failed(error.to_string()))?;
+        certificates.push(Certificate::from_der(&found).to_owned());
+    }
+    if certificates.is_empty() {
+        return Err(failed("it holds no certificate".to_owned()));
+    }
+    Ok(RootCerts::new_with_certs(&certificates))
+}
+
+/// How long to keep silent after `status`.
+fn pause(status: u16, retry_after: Option<Duration>) -> Option<Duration> {
+    let least = match status {
+        429 => LIMITED_PAUSE,
+        418 | 403 => BANNED_PAUSE,
+        _ => return None,
+    };
+    // Never longer than the longest ban: a nonsensical header must not stop the clock arithmetic.
+    Some(retry_after.unwrap_or(least).min(PAUSE_MAX))
+}
+
+fn number(headers: &HeaderMap, name: &str) -> Option<u32> {
+    headers.get(name)?.to_str().ok()?.trim().parse().ok()
+}
+
+/// Base64 has three characters that a query may not carry as they are.
+fn percent_encode(text: &str, into: &mut String) {
+    for character in text.chars() {
+        match character {
+            '+' => into.push_str("%2B"),
+            '/' => into.push_str("%2F"),
+            '=' => into.push_str("%3D"),
+            plain => into.push(plain),
+        }
+    }
+}
+
+const USER_AGENT: &str = concat!("optiflow/", env!("CARGO_PKG_VERSION"));
+/// A whole call, from connecting to the last byte of the body.
+const CALL_TIMEOUT: Duration = Duration::from_secs(10);
+/// TCP and TLS.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(4);
+/// Idle connections are not used again after this: servers close them without a word.
+const IDLE_AGE_MAX: Duration = Duration::from_secs(10);
+/// Signed REST calls are good for this long, ms; they are cold, so this is the exchange's own default.
+const RECV_WINDOW_MS: u32 = 5_000;
+/// What we answer ourselves when a key is needed and none is configured.
+const NO_KEY_STATUS: u16 = 401;
+/// Silence after 429 without `Retry-After`: to the end of the minute at the latest.
+const LIMITED_PAUSE: Duration = Duration::from_secs(60);
+/// Silence after 418 (shortest ban) or a firewall's 403 without `Retry-After`.
+const BANNED_PAUSE: Duration = Duration::from_secs(120);
+/// The longest documented ban.
+const PAUSE_MAX: Duration = Duration::from_secs(3 * 24 * 3600);
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,221 @@
+//! API keys and signatures; the only module that sees a secret.
+//!
+//! HMAC keys sign every request from a prepared state; Ed25519 keys sign the logon of a session and REST calls.
+//! Secrets come from files that only their owner may read, are wiped from the read buffer, and never reach `Debug`,
+//! an error text or a log. Built at start; used on the oms and control threads.
+
+use std::fmt;
+use std::path::Path;
+
+use arrayvec::ArrayString;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use hmac::{Hmac, KeyInit, Mac};
+use optiflow_base::secret::Secret;
+use ring::signature::Ed25519KeyPair;
+use sha2::Sha256;
+use zeroize::Zeroizing;
+
+use crate::error::OmsError;
+
+/// A key that the exchange accepts, ready to sign.
+pub enum ApiKey {
+    /// A shared secret; every request is signed.
+    Hmac(HmacKey),
+    /// A private key; a session is signed once.
+    Ed25519(Ed25519Key),
+}
+
+/// API key and keyed HMAC-SHA256 state.
+pub struct HmacKey {
+    id: ArrayString<ID_LEN_MAX>,
+    state: Hmac<Sha256>,
+}
+
+/// API key and Ed25519 key pair.
+pub struct Ed25519Key {
+    id: ArrayString<ID_LEN_MAX>,
+    pair: Ed25519KeyPair,
+}
+
+/// HMAC state that has already absorbed the constant beginning of a payload.
+#[derive(Clone)]
+pub struct Prepared(Hmac<Sha256>);
+
+/// A signature as the exchange wants to read it: 64 hex digits, or 88 characters of base64.
+pub type Signature = ArrayString<88>;
+
+impl ApiKey {
+    /// A key with a shared secret.
+    pub fn hmac(id: &str, secret: &Secret) -> Result<ApiKey, OmsError> {
+        if secret.reveal().is_empty() {
+            return Err(format("", "the secret is empty"));
+        }
+        let state = Hmac::new_from_slice(secret.reveal()).map_err(|_| format("", "the secret cannot be used"))?;
+        Ok(ApiKey::Hmac(HmacKey { id: checked_id("", id)?, state }))
+    }
+
+    /// A key with an Ed25519 private key in PKCS#8, as PEM text or DER bytes.
+    pub fn ed25519(id: &str, private: &Secret) -> Result<ApiKey, OmsError> {
+        let der = match pem_body(private.reveal()) {
+            Some(body) => Zeroizing::new(BASE64.decode(&*body).map_err(|_| format("", "the PEM text is not base64"))?),
+            None => Zeroizing::new(private.reveal().to_vec()),
+        };
+        let pair = Ed25519KeyPair::from_pkcs8_maybe_unchecked(&der)
+            .map_err(|_| format("", "not an Ed25519 private key in PKCS#8"))?;
+        Ok(ApiKey::Ed25519(Ed25519Key { id: checked_id("", id)?, pair }))
+    }
+
+    /// Reads the API key from one file and its secret from another: PEM or DER means Ed25519, any other text HMAC.
+    pub fn from_files(id_file: &Path, secret_file: &Path) -> Result<ApiKey, OmsError> {
+        let id = read_private(id_file)?;
+        let id = std::str::from_utf8(id.reveal()).map_err(|_| at(id_file, "the API key is not text"))?.trim();
+        let secret = read_private(secret_file)?;
+        let bytes = secret.reveal();
+        let is_text = bytes.iter().all(|byte| byte.is_ascii_graphic() || byte.is_ascii_whitespace());
+        let made = if bytes.starts_with(PEM_BEGIN) || !is_text {
+            ApiKey::ed25519(id, &secret)
+        } else {
+            ApiKey::hmac(id, &Secret::new(bytes.trim_ascii().to_vec()))
+        };
+        made.map_err(|error| match error {
+            OmsError::KeyFormat { reason, .. } if reason == BAD_ID => at(id_file, reason),
+            OmsError::KeyFormat { reason, .. } => at(secret_file, reason),
+            other => other,
+        })
+    }
+
+    /// The public half: what `X-MBX-APIKEY` carries.
+    pub fn id(&self) -> &str {
+        match self {
+            ApiKey::Hmac(key) => &key.id,
+            ApiKey::Ed25519(key) => &key.id,
+        }
+    }
+
+    /// Does `session.logon` work with it? Only Ed25519 keys do that.
+    pub const fn has_session(&self) -> bool {
+        match self {
+            ApiKey::Hmac(_) => false,
+            ApiKey::Ed25519(_) => true,
+        }
+    }
+
+    /// Signs `payload`.
+    pub fn sign(&self, payload: &[u8]) -> Signature {
+        match self {
+            ApiKey::Hmac(key) => Prepared(key.state.clone()).sign(payload),
+            ApiKey::Ed25519(key) => {
+                let mut text = [0; 88];
+                let signed = key.pair.sign(payload);
+                let written = BASE64.encode_slice(signed.as_ref(), &mut text).unwrap_or(0);
+                assert!(written == text.len(), "64 bytes are 88 characters of base64");
+                ascii(&text)
+            }
+        }
+    }
+
+    /// HMAC state after the constant `prefix`; `None` for keys that do not sign every request.
+    pub fn prepare(&self, prefix: &[u8]) -> Option<Prepared> {
+        match self {
+            ApiKey::Hmac(key) => {
+                let mut state = key.state.clone();
+                state.update(prefix);
+                Some(Prepared(state))
+            }
+            ApiKey::Ed25519(_) => None,
+        }
+    }
+}
+
+impl Prepared {
+    /// Signs prefix + `rest`, in lower-case hex.
+    pub fn sign(&self, rest: &[u8]) -> Signature {
+        let mut state = self.0.clone();
+        state.update(rest);
+        let digest = state.finalize().into_bytes();
+        let mut text = [0; 64];
+        for (pair, byte) in text.as_chunks_mut::<2>().0.iter_mut().zip(digest.iter()) {
+            *pair = [HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 0xf)]];
+        }
+        ascii(&text)
+    }
+}
+
+impl fmt::Debug for ApiKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            ApiKey::Hmac(_) => "ApiKey(HMAC, ***)",
+            ApiKey::Ed25519(_) => "ApiKey(Ed25519, ***)",
+        })
+    }
+}
+
+impl fmt::Debug for Prepared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Prepared(***)")
+    }
+}
+
+/// Reads a file that nobody but its owner may touch.
+fn read_private(path: &Path) -> Result<Secret, OmsError> {
+    let failed = |source| OmsError::KeyFile { path: path.to_owned(), source };
+    let mut file = std::fs::File::open(path).map_err(failed)?;
+    let metadata = file.metadata().map_err(failed)?;
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        let mode = metadata.permissions().mode() & 0o7777;
+        if mode & 0o077 != 0 {
+            return Err(OmsError::KeyFileExposed { path: path.to_owned(), mode });
+        }
+    }
+    if metadata.len() > KEY_FILE_LEN_MAX {
+        return Err(at(path, "the file is too large for a key"));
+    }
+    // Sized once, so that growing leaves no copy of the secret behind.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(KEY_FILE_LEN_MAX as usize + 1));
+    let mut limited = std::io::Read::take(&mut file, KEY_FILE_LEN_MAX);
+    std::io::Read::read_to_end(&mut limited, &mut bytes).map_err(failed)?;
+    Ok(Secret::new(std::mem::take(&mut *bytes)))
+}
+
+/// The base64 between the PEM lines; `None` when it is no PEM text.
+fn pem_body(text: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    let text = std::str::from_utf8(text).ok()?.trim();
+    let inner = text.strip_prefix("-----BEGIN PRIVATE KEY-----")?.strip_suffix("-----END PRIVATE KEY-----")?;
+    Some(Zeroizing::new(inner.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect()))
+}
+
+fn checked_id(path: &str, id: &str) -> Result<ArrayString<ID_LEN_MAX>, OmsError> {
+    let plain = !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    match ArrayString::from(id) {
+        Ok(id) if plain => Ok(id),
+        Ok(_) | Err(_) => Err(format(path, BAD_ID)),
+    }
+}
+
+fn ascii(text: &[u8]) -> Signature {
+    // Hex digits and base64 are ASCII; anything else would sign nothing.
+    let text = std::str::from_utf8(text).unwrap_or_default();
+    Signature::from(text).unwrap_or_default()
+}
+
+fn format(path: &str, reason: &'static str) -> OmsError {
+    OmsError::KeyFormat { path: path.into(), reason }
+}
+
+fn at(path: &Path, reason: &'static str) -> OmsError {
+    OmsError::KeyFormat { path: path.to_owned(), reason }
+}
+
+const HEX: &[u8; 16] = b"0123456789abcdef";
+const PEM_BEGIN: &[u8] = b"-----BEGIN";
+const BAD_ID: &str = "the API key is not 1 to 128 letters and digits";
+/// Longest API key accepted (Binance's have 64 characters).
+const ID_LEN_MAX: usize = 128;
+/// Largest key file accepted, bytes.
+const KEY_FILE_LEN_MAX: u64 = 16 * 1024;
+
+#[cfg(test)]
+mod tests;

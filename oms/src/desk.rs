@@ -1,0 +1,109 @@
+//! The desk: where facts about orders become changes of the table, of positions and of what others are told.
+//!
+//! The one way in for facts, whoever brings them. Never talks to the exchange. Runs on the oms thread.
+
+use std::time::Duration;
+
+use optiflow_base::clock::Nanos;
+use optiflow_base::ids::{OrderId, SymbolId};
+use optiflow_base::money::Side;
+use optiflow_base::order::{OrderChange, Report};
+
+use crate::order::{Fact, Fill, Oddity, Order, State};
+use crate::positions::Positions;
+use crate::report::Reporter;
+use crate::table::Table;
+
+/// Orders, positions and the way back.
+pub struct Desk {
+    /// All orders of the session.
+    pub table: Table,
+    /// What we hold.
+    pub positions: Positions,
+    /// The way back.
+    pub reporter: Reporter,
+    /// Something does not fit: the exchange must be asked for everything.
+    pub contradicted: bool,
+}
+
+impl Desk {
+    /// An empty desk for this many symbols.
+    pub fn new(symbols: usize, reporter: Reporter) -> Desk {
+        Desk { table: Table::new(symbols), positions: Positions::new(symbols), reporter, contradicted: false }
+    }
+
+    /// Lets an order learn a fact and tells everyone what follows. Facts about orders we do not have are ignored.
+    pub fn learn(&mut self, now: Nanos, exchange_ms: u64, id: OrderId, fact: Fact) {
+        let Some((symbol, side)) = self.table.get(id).map(|order| (order.symbol, order.side)) else { return };
+        let Some(effects) = self.table.learn(id, fact) else { return };
+        for change in effects.changes {
+            self.reporter.order(now, exchange_ms, symbol, id, change);
+            if let OrderChange::Filled { qty, .. } = change
+                && let Some(report) = self.positions.own_trade(now, symbol, side.signed(qty))
+            {
+                self.reporter.send(report);
+            }
+        }
+        if let Some(odd) = effects.odd {
+            self.reporter.notice(now, odd.phrase(), i64::from(id.counter()));
+            self.contradicted |= match odd {
+                Oddity::DeniedButAlive | Oddity::AliveButRefused | Oddity::EndsDiffer | Oddity::Absurd => true,
+                Oddity::LateFill | Oddity::Overfilled => false,
+            };
+        }
+        self.table.change(id, |order| question(now, order));
+    }
+
+    /// A request has no usable answer: whether the order lives must be asked.
+    pub fn unanswered(&mut self, now: Nanos, id: OrderId) {
+        self.table.doubt(id, now + FIRST_QUERY);
+        self.learn(now, 0, id, Fact::Unanswered);
+    }
+
+    /// A cancel came to nothing: whoever asked may ask again, and the order is looked up.
+    pub fn cancel_refused(&mut self, now: Nanos, id: OrderId, code: i32) {
+        let Some(order) = self.table.get(id) else { return };
+        let (symbol, ended) = (order.symbol, order.state().is_end());
+        self.table.change(id, |order| order.cancelling = false);
+        self.reporter.order(now, 0, symbol, id, OrderChange::CancelRefused { code });
+        if !ended {
+            self.table.doubt(id, now + CANCEL_QUERY);
+        }
+    }
+
+    /// A trade in our account that is none of our orders': it changes the position all the same, once.
+    pub fn foreign_fill(&mut self, now: Nanos, symbol: SymbolId, side: Side, fill: &Fill) {
+        if !self.table.book(symbol, fill.trade) {
+            return;
+        }
+        self.reporter.notice(now, "trade that is not of this session", i64::try_from(fill.trade.0).unwrap_or(i64::MAX));
+        if let Some(report) = self.positions.foreign_trade(now, symbol, side.signed(fill.qty)) {
+            self.reporter.send(report);
+        }
+    }
+
+    /// The exchange's word on a position, after asking.
+    pub fn adopt_position(&mut self, report: Option<Report>) {
+        if let Some(report) = report {
+            self.reporter.send(report);
+        }
+    }
+}
+
+/// What an order's new standing means for the question about it.
+fn question(now: Nanos, order: &mut Order) {
+    if order.misses_fills() {
+        order.doubt.get_or_insert(crate::doubt::Doubt::new(now + FILLS_PATIENCE));
+    } else if order.state().is_end() {
+        order.doubt = None;
+    } else if order.state() == State::Unknown {
+        order.doubt.get_or_insert(crate::doubt::Doubt::new(now + FIRST_QUERY));
+    }
+}
+
+/// From a missing answer to the first query: the user stream often brings the truth by then.
+const FIRST_QUERY: Duration = Duration::from_millis(100);
+/// From a refused cancel to the query: mostly the order's end is already on its way.
+const CANCEL_QUERY: Duration = Duration::from_millis(500);
+/// How long fills that the exchange counts may stay away before they are fetched.
+const FILLS_PATIENCE: Duration = Duration::from_secs(1);

@@ -1,0 +1,120 @@
+//! What must be asked about an order, and when: the schedule of queries that turns doubt into truth.
+//!
+//! "Not found" is not proof: it must be heard twice, apart, and only after the request can no longer be on its way.
+//! Pure arithmetic on times. Runs on the oms thread.
+
+use std::time::Duration;
+
+use optiflow_base::clock::{Nanos, nanos_of};
+
+/// An open question about one order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Doubt {
+    due: Nanos,
+    asked: bool,
+    tries: u32,
+    absences: u32,
+    first_absence: Nanos,
+}
+
+impl Doubt {
+    /// A question to be asked at `due`.
+    pub const fn new(due: Nanos) -> Doubt {
+        Doubt { due, asked: false, tries: 0, absences: 0, first_absence: Nanos(0) }
+    }
+
+    /// Is it time to ask?
+    pub fn is_due(&self, now: Nanos) -> bool {
+        !self.asked && now >= self.due
+    }
+
+    /// Circumstances have changed: ask now, unless the query is on its way.
+    pub fn hurry(&mut self, now: Nanos) {
+        self.due = self.due.min(now);
+    }
+
+    /// The query is on its way.
+    pub fn asked(&mut self) {
+        assert!(!self.asked, "one query at a time");
+        self.asked = true;
+        self.tries = self.tries.saturating_add(1);
+    }
+
+    /// The query brought nothing usable, or not yet everything: ask again, later each time.
+    pub fn again(&mut self, now: Nanos) {
+        self.asked = false;
+        let doublings = self.tries.min(RETRY_DOUBLINGS_MAX);
+        self.due = now + RETRY_FIRST * 2u32.pow(doublings);
+    }
+
+    /// The exchange does not know the order. Is that proof by now? It cannot be while the request, good until
+    /// `expired`, may still arrive there.
+    pub fn absent(&mut self, now: Nanos, expired: Nanos) -> bool {
+        if now < expired {
+            self.again(now);
+            return false;
+        }
+        if self.absences == 0 {
+            self.first_absence = now;
+        }
+        self.absences = self.absences.saturating_add(1);
+        self.asked = false;
+        self.due = now + ABSENCE_APART;
+        self.absences >= ABSENCES_NEEDED && now.since(self.first_absence) >= nanos_of(ABSENCE_APART)
+    }
+}
+
+/// First pause between queries of one order; doubles up to 2^5 times as much.
+const RETRY_FIRST: Duration = Duration::from_millis(250);
+/// Doublings of the pause: 8 s at most.
+const RETRY_DOUBLINGS_MAX: u32 = 5;
+/// Answers "does not exist" that make a proof.
+const ABSENCES_NEEDED: u32 = 2;
+/// Least time from the first to the last of them.
+const ABSENCE_APART: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn absence_is_proven_by_two_answers_a_second_apart() {
+        let mut doubt = Doubt::new(Nanos::from_millis(100));
+        assert!(!doubt.is_due(Nanos::from_millis(99)));
+        assert!(doubt.is_due(Nanos::from_millis(100)));
+        doubt.asked();
+        assert!(!doubt.is_due(Nanos::from_millis(100)), "one query at a time");
+        assert!(!doubt.absent(Nanos::from_millis(110), Nanos(0)));
+        assert!(!doubt.is_due(Nanos::from_millis(1_109)));
+        assert!(doubt.is_due(Nanos::from_millis(1_110)));
+        doubt.asked();
+        assert!(doubt.absent(Nanos::from_millis(1_120), Nanos(0)));
+    }
+
+    #[test]
+    fn absence_counts_only_when_the_request_can_no_longer_arrive() {
+        let (mut doubt, expired) = (Doubt::new(Nanos(0)), Nanos::from_millis(3_000));
+        let mut proven_at = None;
+        for now in (0..10_000).map(Nanos::from_millis) {
+            if proven_at.is_none() && doubt.is_due(now) {
+                doubt.asked();
+                proven_at = doubt.absent(now, expired).then_some(now.millis());
+            }
+        }
+        assert!(proven_at.is_some_and(|at| at >= 4_000), "{proven_at:?}");
+    }
+
+    #[test]
+    fn queries_without_an_answer_come_ever_more_slowly() {
+        let mut doubt = Doubt::new(Nanos(0));
+        let mut now = Nanos(0);
+        let mut pauses = Vec::new();
+        for _ in 0..7 {
+            doubt.asked();
+            doubt.again(now);
+            pauses.push(doubt.due.since(now) / 1_000_000);
+            now = doubt.due;
+        }
+        assert_eq!(pauses, [500, 1_000, 2_000, 4_000, 8_000, 8_000, 8_000]);
+    }
+}

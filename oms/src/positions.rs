@@ -1,0 +1,174 @@
+//! What we hold: the exchange's last word plus every trade since, and the check that both agree.
+//!
+//! The user stream tells positions and trades separately and in any order, so a told position only becomes a report
+//! when the trades that made it have been booked; one that stays different is a reason to ask the exchange.
+//! Never guesses which of the two is right. Runs on the oms thread; allocates nothing after start.
+
+use std::time::Duration;
+
+use optiflow_base::clock::{Nanos, nanos_of};
+use optiflow_base::ids::SymbolId;
+use optiflow_base::money::{Price, Qty};
+use optiflow_base::order::Report;
+
+/// Positions of the session's symbols.
+#[derive(Debug)]
+pub struct Positions {
+    beliefs: Vec<Belief>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Belief {
+    qty: Qty,
+    entry: Price,
+    /// The exchange has been asked at least once.
+    known: bool,
+    /// What the user stream said last, while it differs from what we believe.
+    claim: Option<Claim>,
+    told: Option<(Qty, Price)>,
+    trades: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Claim {
+    qty: Qty,
+    entry: Price,
+    since: Nanos,
+}
+
+impl Positions {
+    /// Nothing known of this many symbols.
+    pub fn new(symbols: usize) -> Positions {
+        Positions { beliefs: vec![Belief::default(); symbols] }
+    }
+
+    /// What we believe to hold.
+    pub fn qty(&self, symbol: SymbolId) -> Option<Qty> {
+        self.beliefs.get(symbol.index()).filter(|belief| belief.known).map(|belief| belief.qty)
+    }
+
+    /// How many trades have been counted: an answer is about the present only if none came while it was on its way.
+    pub fn trades(&self) -> u64 {
+        self.beliefs.iter().map(|belief| belief.trades).sum()
+    }
+
+    /// A trade of ours: positive for a buy. Readers of reports count it themselves. A report follows when it explains
+    /// what the user stream has claimed.
+    pub fn own_trade(&mut self, now: Nanos, symbol: SymbolId, change: Qty) -> Option<Report> {
+        self.trade(symbol, change)?;
+        self.settle(now, symbol)
+    }
+
+    /// A trade of somebody else in our account: readers cannot count it, so they are told the result.
+    pub fn foreign_trade(&mut self, now: Nanos, symbol: SymbolId, change: Qty) -> Option<Report> {
+        let belief = self.trade(symbol, change)?;
+        belief.known.then(|| belief.tell(now, symbol))
+    }
+
+    /// The user stream says what the position is.
+    pub fn claimed(&mut self, now: Nanos, symbol: SymbolId, qty: Qty, entry: Price) -> Option<Report> {
+        let belief = self.beliefs.get_mut(symbol.index())?;
+        let since = belief.claim.map_or(now, |claim| claim.since);
+        belief.claim = Some(Claim { qty, entry, since });
+        self.settle(now, symbol)
+    }
+
+    /// The exchange, asked, says what the position is: from now on this is what we believe.
+    pub fn adopt(&mut self, now: Nanos, symbol: SymbolId, qty: Qty, entry: Price) -> Option<Report> {
+        let belief = self.beliefs.get_mut(symbol.index())?;
+        *belief = Belief { qty, entry, known: true, claim: None, ..*belief };
+        Some(belief.tell(now, symbol))
+    }
+
+    /// Has a claim gone unexplained for too long?
+    pub fn is_disputed(&self, now: Nanos) -> bool {
+        let overdue = |claim: Claim| now.since(claim.since) >= nanos_of(CLAIM_PATIENCE);
+        self.beliefs.iter().any(|belief| belief.claim.is_some_and(overdue))
+    }
+
+    fn trade(&mut self, symbol: SymbolId, change: Qty) -> Option<&mut Belief> {
+        let belief = self.beliefs.get_mut(symbol.index())?;
+        // A sum that does not fit is not true; the claim that contradicts it leads to the truth.
+        belief.qty = Qty::from_units(belief.qty.units().saturating_add(change.units()));
+        belief.trades += 1;
+        Some(belief)
+    }
+
+    fn settle(&mut self, now: Nanos, symbol: SymbolId) -> Option<Report> {
+        let belief = self.beliefs.get_mut(symbol.index())?;
+        let claim = belief.claim.filter(|claim| belief.known && claim.qty == belief.qty)?;
+        belief.claim = None;
+        belief.entry = claim.entry;
+        (belief.told != Some((belief.qty, belief.entry))).then(|| belief.tell(now, symbol))
+    }
+}
+
+impl Belief {
+    fn tell(&mut self, at: Nanos, symbol: SymbolId) -> Report {
+        self.told = Some((self.qty, self.entry));
+        Report::Position { symbol, qty: self.qty, entry: self.entry, at }
+    }
+}
+
+/// How long the user stream may claim a position that our trades do not explain.
+const CLAIM_PATIENCE: Duration = Duration::from_secs(2);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SYMBOL: SymbolId = SymbolId(0);
+    const NOW: Nanos = Nanos(5);
+
+    fn qty(units: i64) -> Qty {
+        Qty::from_units(units)
+    }
+
+    fn price(units: i64) -> Price {
+        Price::from_units(units)
+    }
+
+    fn position(units: i64, entry: i64) -> Option<Report> {
+        Some(Report::Position { symbol: SYMBOL, qty: qty(units), entry: price(entry), at: NOW })
+    }
+
+    fn flat() -> Positions {
+        let mut positions = Positions::new(1);
+        assert_eq!(positions.qty(SYMBOL), None);
+        assert_eq!(positions.adopt(NOW, SYMBOL, qty(0), price(0)), position(0, 0));
+        positions
+    }
+
+    #[test]
+    fn a_claim_is_reported_once_its_trades_are_booked_in_either_order() {
+        let mut positions = flat();
+        assert_eq!(positions.claimed(NOW, SYMBOL, qty(3), price(9)), None, "the trade comes later");
+        assert_eq!(positions.own_trade(NOW, SYMBOL, qty(3)), position(3, 9));
+        assert_eq!(positions.own_trade(NOW, SYMBOL, qty(2)), None, "the claim comes later");
+        assert_eq!(positions.claimed(NOW, SYMBOL, qty(5), price(8)), position(5, 8));
+        assert_eq!(positions.claimed(NOW, SYMBOL, qty(5), price(8)), None, "nothing new");
+        assert!(!positions.is_disputed(Nanos::from_millis(60_000)));
+    }
+
+    #[test]
+    fn a_claim_that_no_trade_explains_becomes_a_dispute_until_the_exchange_decides() {
+        let mut positions = flat();
+        positions.claimed(Nanos(0), SYMBOL, qty(7), price(1));
+        positions.claimed(Nanos::from_millis(1_000), SYMBOL, qty(7), price(2));
+        assert!(!positions.is_disputed(Nanos::from_millis(1_999)));
+        assert!(positions.is_disputed(Nanos::from_millis(2_000)));
+        assert_eq!(positions.adopt(NOW, SYMBOL, qty(7), price(1)), position(7, 1));
+        assert!(!positions.is_disputed(Nanos::from_millis(9_000)));
+        assert_eq!(positions.qty(SYMBOL), Some(qty(7)));
+    }
+
+    #[test]
+    fn trades_of_others_are_reported_as_positions() {
+        let mut positions = Positions::new(1);
+        assert_eq!(positions.foreign_trade(NOW, SYMBOL, qty(1)), None, "the start is not known yet");
+        let mut positions = flat();
+        assert_eq!(positions.foreign_trade(NOW, SYMBOL, qty(-4)), position(-4, 0));
+        assert_eq!(positions.trades(), 1);
+        assert_eq!(positions.foreign_trade(NOW, SymbolId(9), qty(1)), None);
+    }
+}

@@ -1,0 +1,204 @@
+//! The oms stage: two sockets, one ring of approved intents, and everything that keeps our truth and the exchange's one.
+//!
+//! A step sends what was approved, hears both sockets and the answers to REST calls, and looks after what is due:
+//! late answers, doubts, listen key, clock, reconciliation, stopping. Bounded; never blocks; steps on the oms thread.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use optiflow_base::clock::{Clock, Nanos};
+use optiflow_base::control::{Command, Milestone};
+use optiflow_base::instrument::Instrument;
+use optiflow_base::log::Log;
+use optiflow_base::order::Report;
+use optiflow_base::rest::{RestCall, RestReply};
+use optiflow_base::ring::{Rx, Tx};
+use optiflow_base::stage::{Progress, Stage};
+use optiflow_risk::Approved;
+use optiflow_wire::connection::{Connection, Event};
+use optiflow_wire::endpoint::Endpoint;
+use optiflow_wire::limits::Limits;
+use optiflow_wire::transport::Dialer;
+
+use crate::binance::sign::ApiKey;
+use crate::time::ExchangeTime;
+use core::Core;
+
+mod answers;
+mod calls;
+mod clock_sync;
+mod core;
+mod events;
+mod gate;
+mod listen_key;
+mod pending;
+mod placing;
+mod reconcile;
+mod stopping;
+
+pub use placing::LocalCode;
+
+/// Stage 4: approved intents to the exchange and back.
+pub struct Oms<D: Dialer, C: Clock> {
+    order_socket: Connection<D>,
+    user_socket: Connection<D>,
+    core: Core<C>,
+    orders: Rx<Approved>,
+    replies: Rx<RestReply>,
+    commands: Rx<Command>,
+}
+
+/// How the stage is set up.
+pub struct OmsConfig {
+    /// The session's contracts; the index is the `SymbolId`.
+    pub instruments: Vec<Instrument>,
+    /// Where orders go.
+    pub ws_api: Endpoint,
+    /// Where the user stream comes from; the path becomes `…/ws/<listen key>`, below `/private` unless it names another.
+    pub private: Endpoint,
+    /// Who we are.
+    pub key: Arc<ApiKey>,
+    /// The exchange's clock, shared with the REST client.
+    pub time: ExchangeTime,
+    /// Asset in which wallet and fees are counted, such as `USDT`.
+    pub margin_asset: String,
+    /// An order request is good for this long after its timestamp.
+    pub recv_window_ms: u32,
+    /// A request on the order socket without an answer for this long is unknown.
+    pub reply_timeout: Duration,
+    /// Stopping that has not succeeded in this time has failed.
+    pub stop_timeout: Duration,
+    /// Bounds of both sockets.
+    pub limits: Limits,
+    /// Seed of the jitter of both sockets.
+    pub seed: u64,
+}
+
+/// The ring ends of the stage.
+pub struct OmsPorts {
+    /// From risk.
+    pub orders: Rx<Approved>,
+    /// Reports to risk.
+    pub to_risk: Tx<Report>,
+    /// Reports to engine.
+    pub to_engine: Tx<Report>,
+    /// REST calls to the control thread.
+    pub rest: Tx<RestCall>,
+    /// Their answers.
+    pub replies: Rx<RestReply>,
+    /// From the control thread.
+    pub commands: Rx<Command>,
+    /// To the control thread.
+    pub milestones: Tx<Milestone>,
+    /// To storage.
+    pub log: Log,
+}
+
+impl<D: Dialer, C: Clock> Oms<D, C> {
+    /// A stage that connects, reconciles and says `Ready` as it is stepped. The clock only stamps what has been written.
+    pub fn new(config: OmsConfig, dial: impl Fn() -> D, clock: C, ports: OmsPorts) -> Oms<D, C> {
+        let OmsPorts { orders, to_risk, to_engine, rest, replies, commands, milestones, log } = ports;
+        let limits = config.limits.clone();
+        let order_socket = Connection::new(config.ws_api.clone(), dial(), limits.clone(), config.seed);
+        let user_socket = Connection::new(config.private.clone(), dial(), limits, config.seed ^ USER_SALT);
+        let core = Core::new(config, clock, to_risk, to_engine, rest, milestones, log);
+        Oms { order_socket, user_socket, core, orders, replies, commands }
+    }
+
+    fn hear_commands(&mut self, now: Nanos) -> bool {
+        let mut heard = false;
+        while let Some(command) = self.commands.pop() {
+            match command {
+                Command::Stop => self.core.stop(now),
+                Command::Usage(usage) => self.core.limited(usage.blocked_until),
+            }
+            heard = true;
+        }
+        heard
+    }
+
+    fn send_orders(&mut self, now: Nanos) -> bool {
+        for sent in 0..ORDERS_PER_STEP {
+            let Some(approved) = self.orders.pop() else { return sent > 0 };
+            self.core.send(now, &approved, &mut self.order_socket);
+        }
+        true
+    }
+
+    fn hear_order_socket(&mut self, now: Nanos) -> bool {
+        for heard in 0..EVENTS_PER_STEP {
+            match self.order_socket.poll(now) {
+                Event::Idle => return heard > 0,
+                Event::Working => {}
+                Event::Up => self.core.order_socket_up(now, &mut self.order_socket),
+                Event::Down(reason) => self.core.order_socket_down(now, reason),
+                Event::Text(text) => self.core.on_reply(now, text),
+            }
+        }
+        true
+    }
+
+    fn hear_user_socket(&mut self, now: Nanos) -> bool {
+        if !self.core.listen_key.is_known() {
+            return false;
+        }
+        for heard in 0..EVENTS_PER_STEP {
+            match self.user_socket.poll(now) {
+                Event::Idle => return heard > 0,
+                Event::Working => {}
+                Event::Up => self.core.user_socket_up(now),
+                Event::Down(reason) => self.core.user_socket_down(now, reason),
+                Event::Text(text) => self.core.on_user_event(now, text),
+            }
+        }
+        true
+    }
+
+    fn hear_answers(&mut self, now: Nanos) -> bool {
+        for heard in 0..ANSWERS_PER_STEP {
+            let Some(reply) = self.replies.pop() else { return heard > 0 };
+            self.core.on_answer(now, &reply);
+        }
+        true
+    }
+
+    fn connect_with_new_key(&mut self, now: Nanos) {
+        if let Some(path) = self.core.new_path.take() {
+            self.user_socket.set_path(&path);
+            self.user_socket.reconnect(now);
+        }
+        if std::mem::take(&mut self.core.logon_failed) {
+            self.order_socket.reconnect(now);
+        }
+        if std::mem::take(&mut self.core.hang_up) {
+            self.order_socket.close(now);
+            self.user_socket.close(now);
+        }
+    }
+}
+
+impl<D: Dialer, C: Clock> Stage for Oms<D, C> {
+    fn step(&mut self, now: Nanos) -> Progress {
+        let mut worked = self.hear_commands(now);
+        worked |= self.send_orders(now);
+        worked |= self.hear_order_socket(now);
+        worked |= self.hear_user_socket(now);
+        worked |= self.hear_answers(now);
+        self.core.look_after(now, &mut self.order_socket);
+        self.connect_with_new_key(now);
+        worked |= self.core.tell(now);
+        Progress::from_work(worked)
+    }
+}
+
+/// Approved intents sent in one step.
+const ORDERS_PER_STEP: usize = 32;
+/// Socket events handled in one step, each socket.
+const EVENTS_PER_STEP: usize = 64;
+/// REST answers handled in one step.
+const ANSWERS_PER_STEP: usize = 8;
+/// The two sockets must not share their jitter.
+const USER_SALT: u64 = 0x7573_6572;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,200 @@
+//! Answers to REST calls, each to whom it belongs; and the questions about single orders.
+
+use optiflow_base::clock::{Clock, Nanos};
+use optiflow_base::ids::OrderId;
+use optiflow_base::order::{Report, Usage};
+use optiflow_base::rest::RestReply;
+
+use super::calls::{Purpose, symbol_query};
+use super::core::Core;
+use super::listen_key::Learned;
+use super::reconcile::usable;
+use crate::binance::outcome::{Meaning, Outcome, classify, meaning};
+use crate::binance::truth::{self, Status};
+use crate::order::{Fact, State};
+use crate::time::TimeSample;
+
+impl<C: Clock> Core<C> {
+    /// A call came back.
+    pub(super) fn on_answer(&mut self, now: Nanos, reply: &RestReply) {
+        self.limited(reply.usage.blocked_until);
+        if reply.usage != Usage::default() {
+            self.desk.reporter.send(Report::Usage(reply.usage));
+        }
+        let Some(purpose) = self.calls.answered(reply.token) else { return };
+        let error = if reply.is_ok() { truth::ErrorTruth::default() } else { truth::error(&reply.body) };
+        if let Some(code) = error.code {
+            self.on_code(now, code);
+        }
+        match purpose {
+            Purpose::Time => self.on_time(now, reply),
+            Purpose::ListenKey => self.on_listen_key(now, reply),
+            Purpose::KeepAlive => self.on_kept_alive(now, reply, error.code),
+            Purpose::Query(id) => self.on_order_query(now, id, reply, &error),
+            Purpose::OrderTrades(id) => self.on_order_trades(now, id, reply),
+            Purpose::OpenOrders(_)
+            | Purpose::Trades(_)
+            | Purpose::Positions
+            | Purpose::Balance
+            | Purpose::CancelOne(_)
+            | Purpose::CancelAll(_) => {
+                if self.stopping.is_some() {
+                    self.on_stopping_answer(now, purpose, reply);
+                } else {
+                    self.on_reconcile_answer(now, purpose, reply);
+                }
+            }
+        }
+    }
+
+    /// A call that never came back is one without a complete answer.
+    pub(super) fn unanswered_call(&mut self, now: Nanos, purpose: Purpose) {
+        let reply = RestReply {
+            token: 0,
+            path: "",
+            status: 0,
+            body: Vec::new(),
+            sent: now,
+            received: now,
+            usage: Usage::default(),
+        };
+        self.desk.reporter.notice(now, "REST call without an answer", 0);
+        match purpose {
+            Purpose::Time => self.clock_sync.failed(now),
+            Purpose::ListenKey | Purpose::KeepAlive => self.listen_key.failed(now),
+            Purpose::Query(id) | Purpose::OrderTrades(id) => self.ask_again(now, id),
+            Purpose::OpenOrders(_)
+            | Purpose::Trades(_)
+            | Purpose::Positions
+            | Purpose::Balance
+            | Purpose::CancelOne(_)
+            | Purpose::CancelAll(_) => {
+                if self.stopping.is_some() {
+                    self.on_stopping_answer(now, purpose, &reply);
+                } else {
+                    self.on_reconcile_answer(now, purpose, &reply);
+                }
+            }
+        }
+    }
+
+    fn on_time(&mut self, now: Nanos, reply: &RestReply) {
+        let Some(server_ms) = usable(reply, truth::server_time) else {
+            self.clock_sync.failed(now);
+            return;
+        };
+        let sample = TimeSample { sent: reply.sent, received: reply.received, server_ms };
+        let Some(offset) = self.clock_sync.sampled(now, sample) else { return };
+        let change_ms = (offset - self.time.offset()) / 1_000_000;
+        if change_ms.abs() >= CLOCK_CHANGE_WORTH_SAYING_MS {
+            self.desk.reporter.notice(now, "exchange clock moved against ours, ms", change_ms);
+        }
+        self.time.set(offset);
+    }
+
+    fn on_listen_key(&mut self, now: Nanos, reply: &RestReply) {
+        let Some(key) = usable(reply, truth::listen_key) else {
+            self.desk.reporter.notice(now, "no listen key; asking again", reply.status.into());
+            self.listen_key.failed(now);
+            return;
+        };
+        match self.listen_key.given(now, &key) {
+            Learned::Same => {}
+            Learned::Changed => self.new_path = self.listen_key.path(),
+            Learned::Nothing => self.desk.reporter.notice(now, "listen key cannot be used; asking again", 0),
+        }
+    }
+
+    fn on_kept_alive(&mut self, now: Nanos, reply: &RestReply, code: Option<i32>) {
+        if reply.is_ok() {
+            self.listen_key.kept(now);
+        } else if code.is_none_or(|code| meaning(code) != Meaning::ListenKey) {
+            self.desk.reporter.notice(now, "listen key was not kept alive; asking again", reply.status.into());
+            self.listen_key.failed(now);
+        } else {
+            // The key is gone, and with it what the stream would have said.
+            self.mark_whole_stream();
+            self.reconcile.restart();
+        }
+    }
+
+    fn on_order_query(&mut self, now: Nanos, id: OrderId, reply: &RestReply, error: &truth::ErrorTruth) {
+        let refused = classify(reply.status, error.code, &error.text) == Outcome::Refused;
+        if let Some(row) = usable(reply, truth::order) {
+            self.desk.learn(now, 0, id, row.status.fact(row.exchange_id, row.executed));
+            if row.status == Status::Other {
+                self.desk.reporter.notice(now, "order status is not known; taken to live", i64::from(id.counter()));
+                self.ask_again(now, id);
+            } else {
+                self.answer_question(now, id);
+            }
+        } else if refused && error.code == Some(NO_SUCH_ORDER) {
+            self.on_not_found(now, id);
+        } else {
+            self.ask_again(now, id);
+        }
+    }
+
+    /// The exchange does not know the order: proof only after a while, and only for one that it never confirmed.
+    fn on_not_found(&mut self, now: Nanos, id: OrderId) {
+        let window = self.recv_window + CLOCK_SLACK;
+        let Some((state, expired)) = self.desk.table.get(id).map(|order| (order.state(), order.sent + window)) else {
+            return;
+        };
+        if state == State::Unknown {
+            let absent = |order: &mut crate::order::Order| order.doubt.as_mut().is_some_and(|d| d.absent(now, expired));
+            if self.desk.table.change(id, absent).unwrap_or(false) {
+                self.desk.learn(now, 0, id, Fact::Absent { code: NO_SUCH_ORDER });
+            }
+        } else {
+            self.desk.reporter.notice(now, "an order that exists is not found; it stays exposure", i64::from(id.counter()));
+            self.ask_again(now, id);
+        }
+    }
+
+    fn on_order_trades(&mut self, now: Nanos, id: OrderId, reply: &RestReply) {
+        let Some(rows) = usable(reply, |body| truth::trades(body, &self.margin_asset)) else {
+            self.ask_again(now, id);
+            return;
+        };
+        let Some(order) = self.desk.table.get(id) else { return };
+        let (symbol, exchange_id) = (order.symbol, order.exchange_id());
+        for row in rows.iter().filter(|row| Some(row.order) == exchange_id) {
+            self.on_trade(now, symbol, row);
+        }
+        let complete = self.desk.table.get(id).is_none_or(|order| !order.misses_fills());
+        if complete {
+            self.desk.table.change(id, |order| order.doubt = None);
+        } else {
+            self.ask_again(now, id);
+        }
+    }
+
+    /// The order's standing is known; what may still be missing are its trades.
+    pub(super) fn answer_question(&mut self, now: Nanos, id: OrderId) {
+        let Some(order) = self.desk.table.get(id) else { return };
+        let name = &self.names[order.symbol.index()];
+        match order.exchange_id().filter(|_| order.misses_fills()) {
+            Some(exchange_id) => {
+                let query = symbol_query(name, format_args!("&orderId={}", exchange_id.0));
+                if !self.calls.ask(now, Purpose::OrderTrades(id), query) {
+                    self.ask_again(now, id);
+                }
+            }
+            None => {
+                self.desk.table.change(id, |order| order.doubt = None);
+            }
+        }
+    }
+
+    fn ask_again(&mut self, now: Nanos, id: OrderId) {
+        self.desk.table.change(id, |order| order.doubt.as_mut().map(|doubt| doubt.again(now)));
+    }
+}
+
+/// "Order does not exist."
+const NO_SUCH_ORDER: i32 = -2013;
+/// Timestamps may be this far ahead of the exchange's clock and are still accepted.
+const CLOCK_SLACK: std::time::Duration = std::time::Duration::from_secs(1);
+/// A smaller change of the offset is measurement noise.
+const CLOCK_CHANGE_WORTH_SAYING_MS: i64 = 100;

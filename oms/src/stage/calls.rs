@@ -1,0 +1,157 @@
+//! Questions to the exchange by REST, on their way through the control thread and back.
+//!
+//! Remembers what each was for; an answer that never comes is given up after a while. Asks nothing while the exchange
+//! has asked for silence. Bounded; allocates nothing.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use arrayvec::{ArrayString, ArrayVec};
+use optiflow_base::clock::{Nanos, nanos_of};
+use optiflow_base::ids::{OrderId, SymbolId};
+use optiflow_base::rest::{Auth, Method, QUERY_LEN_MAX, RestCall};
+use optiflow_base::ring::Tx;
+
+/// What a call is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// The exchange's clock.
+    Time,
+    /// A listen key, new or the same again.
+    ListenKey,
+    /// The listen key lives on.
+    KeepAlive,
+    /// Everything open in a symbol.
+    OpenOrders(SymbolId),
+    /// One of our orders.
+    Query(OrderId),
+    /// The trades of one of our orders.
+    OrderTrades(OrderId),
+    /// The account's trades in a symbol.
+    Trades(SymbolId),
+    /// All positions.
+    Positions,
+    /// The wallet.
+    Balance,
+    /// The end of one order.
+    CancelOne(SymbolId),
+    /// The end of everything open in a symbol.
+    CancelAll(SymbolId),
+}
+
+/// Calls on their way.
+pub struct Calls {
+    ring: Tx<RestCall>,
+    waiting: ArrayVec<Waiting, CALLS_MAX>,
+    next_token: u64,
+    blocked_until: Nanos,
+}
+
+#[derive(Clone, Copy)]
+struct Waiting {
+    token: u64,
+    purpose: Purpose,
+    asked: Nanos,
+}
+
+impl Calls {
+    /// Asks through this ring.
+    pub fn new(ring: Tx<RestCall>) -> Calls {
+        Calls { ring, waiting: ArrayVec::new(), next_token: 1, blocked_until: Nanos(0) }
+    }
+
+    /// Asks; false when it cannot be asked now.
+    pub fn ask(&mut self, now: Nanos, purpose: Purpose, query: ArrayString<QUERY_LEN_MAX>) -> bool {
+        if now < self.blocked_until || self.waiting.is_full() || self.ring.free() == 0 {
+            return false;
+        }
+        let (method, path, auth, weight) = shape(purpose);
+        let call = RestCall { token: self.next_token, method, path, query, auth, weight };
+        if self.ring.push(call).is_err() {
+            return false;
+        }
+        self.waiting.push(Waiting { token: self.next_token, purpose, asked: now });
+        self.next_token += 1;
+        true
+    }
+
+    /// What the answer with this token is for; `None` when nobody waits for it any more.
+    pub fn answered(&mut self, token: u64) -> Option<Purpose> {
+        let at = self.waiting.iter().position(|waiting| waiting.token == token)?;
+        Some(self.waiting.remove(at).purpose)
+    }
+
+    /// A call whose answer will not come any more.
+    pub fn overdue(&mut self, now: Nanos) -> Option<Purpose> {
+        let overdue = |waiting: &Waiting| now.since(waiting.asked) >= nanos_of(ANSWER_TIMEOUT);
+        let at = self.waiting.iter().position(overdue)?;
+        Some(self.waiting.remove(at).purpose)
+    }
+
+    /// Stops waiting for answers of one kind: those that come are ignored.
+    pub fn forget(&mut self, is_one: impl Fn(Purpose) -> bool) {
+        self.waiting.retain(|waiting| !is_one(waiting.purpose));
+    }
+
+    /// Asks nothing until then.
+    pub fn block(&mut self, until: Nanos) {
+        self.blocked_until = self.blocked_until.max(until);
+    }
+}
+
+/// `symbol=NAME` and what follows it.
+pub fn symbol_query(name: &str, rest: std::fmt::Arguments<'_>) -> ArrayString<QUERY_LEN_MAX> {
+    let mut query = ArrayString::new();
+    // A symbol, an id and a few numbers: far below the limit.
+    let fits = write!(query, "symbol={name}{rest}").is_ok();
+    assert!(fits, "a query of ours fits");
+    query
+}
+
+const fn shape(purpose: Purpose) -> (Method, &'static str, Auth, u32) {
+    match purpose {
+        Purpose::Time => (Method::Get, "/fapi/v1/time", Auth::Open, 1),
+        Purpose::ListenKey => (Method::Post, "/fapi/v1/listenKey", Auth::Key, 1),
+        Purpose::KeepAlive => (Method::Put, "/fapi/v1/listenKey", Auth::Key, 1),
+        Purpose::OpenOrders(_) => (Method::Get, "/fapi/v1/openOrders", Auth::Signed, 1),
+        Purpose::Query(_) => (Method::Get, "/fapi/v1/order", Auth::Signed, 1),
+        Purpose::OrderTrades(_) | Purpose::Trades(_) => (Method::Get, "/fapi/v1/userTrades", Auth::Signed, 5),
+        Purpose::Positions => (Method::Get, "/fapi/v3/positionRisk", Auth::Signed, 5),
+        Purpose::Balance => (Method::Get, "/fapi/v3/balance", Auth::Signed, 5),
+        Purpose::CancelOne(_) => (Method::Delete, "/fapi/v1/order", Auth::Signed, 1),
+        Purpose::CancelAll(_) => (Method::Delete, "/fapi/v1/allOpenOrders", Auth::Signed, 1),
+    }
+}
+
+/// Calls that may be on their way at once.
+const CALLS_MAX: usize = 32;
+/// An answer that takes longer is given up (the client gives up earlier and says so).
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use optiflow_base::ring::ring;
+
+    #[test]
+    fn calls_are_bounded_answered_once_and_given_up_in_the_end() {
+        let (tx, mut rx) = ring("rest", 100);
+        let mut calls = Calls::new(tx);
+        let query = || symbol_query("BTCUSDT", format_args!("&orderId={}", 5));
+        for _ in 0..CALLS_MAX {
+            assert!(calls.ask(Nanos(0), Purpose::Trades(SymbolId(0)), query()));
+        }
+        assert!(!calls.ask(Nanos(0), Purpose::Time, ArrayString::new()), "bounded");
+        let call = rx.pop().unwrap();
+        assert_eq!((call.path, call.query.as_str(), call.weight), ("/fapi/v1/userTrades", "symbol=BTCUSDT&orderId=5", 5));
+        assert_eq!(calls.answered(call.token), Some(Purpose::Trades(SymbolId(0))));
+        assert_eq!(calls.answered(call.token), None, "once");
+        assert_eq!(calls.overdue(Nanos::from_millis(29_999)), None);
+        assert_eq!(calls.overdue(Nanos::from_millis(30_000)), Some(Purpose::Trades(SymbolId(0))));
+        calls.forget(|purpose| matches!(purpose, Purpose::Trades(_)));
+        assert_eq!(calls.overdue(Nanos::from_millis(99_000)), None);
+        calls.block(Nanos(500));
+        assert!(!calls.ask(Nanos(499), Purpose::Time, ArrayString::new()), "silence was asked for");
+        assert!(calls.ask(Nanos(500), Purpose::Time, ArrayString::new()));
+    }
+}

@@ -1,0 +1,313 @@
+//! Everything of the stage but its sockets: what is known, what is on its way, and what is due.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use optiflow_base::clock::{Clock, Nanos};
+use optiflow_base::control::Milestone;
+use optiflow_base::ids::{OrderId, SymbolId, SymbolName};
+use optiflow_base::log::Log;
+use optiflow_base::order::Report;
+use optiflow_base::rest::RestCall;
+use optiflow_base::ring::Tx;
+use optiflow_wire::connection::Connection;
+use optiflow_wire::down::Down;
+use optiflow_wire::transport::Dialer;
+
+use super::OmsConfig;
+use super::calls::{Calls, Purpose, symbol_query};
+use super::clock_sync::ClockSync;
+use super::gate::Gate;
+use super::listen_key::ListenKey;
+use super::pending::{Asked, Pending};
+use super::reconcile::Reconcile;
+use super::stopping::Stopping;
+use crate::binance::request::Requests;
+use crate::binance::sign::ApiKey;
+use crate::desk::Desk;
+use crate::report::Reporter;
+use crate::time::ExchangeTime;
+
+/// The stage without its sockets.
+pub struct Core<C> {
+    pub(super) clock: C,
+    pub(super) names: Vec<SymbolName>,
+    pub(super) key: Arc<ApiKey>,
+    pub(super) time: ExchangeTime,
+    pub(super) margin_asset: String,
+    pub(super) recv_window: Duration,
+    pub(super) stop_timeout: Duration,
+    pub(super) desk: Desk,
+    pub(super) requests: Requests,
+    pub(super) pending: Pending,
+    pub(super) calls: Calls,
+    pub(super) clock_sync: ClockSync,
+    pub(super) listen_key: ListenKey,
+    pub(super) reconcile: Reconcile,
+    pub(super) stopping: Option<Stopping>,
+    pub(super) gate: Gate,
+    /// Requests are taken: connected, and logged on where the key needs that.
+    pub(super) orders_ready: bool,
+    pub(super) user_up: bool,
+    /// No request before then: the exchange asked for silence on the order socket.
+    pub(super) blocked_until: Nanos,
+    /// A person must act; never cleared.
+    pub(super) trouble: Option<&'static str>,
+    /// For the owner of the sockets: connect the user stream to this path.
+    pub(super) new_path: Option<String>,
+    /// For the owner of the sockets: the logon came to nothing, connect again.
+    pub(super) logon_failed: bool,
+    /// For the owner of the sockets: close both.
+    pub(super) hang_up: bool,
+    milestones: Tx<Milestone>,
+    untold: VecDeque<Milestone>,
+    next_look: Nanos,
+    log_lost_seen: u64,
+}
+
+impl<C: Clock> Core<C> {
+    pub(super) fn new(
+        config: OmsConfig,
+        clock: C,
+        to_risk: Tx<Report>,
+        to_engine: Tx<Report>,
+        rest: Tx<RestCall>,
+        milestones: Tx<Milestone>,
+        log: Log,
+    ) -> Core<C> {
+        let symbols = config.instruments.len();
+        assert!(symbols > 0, "a session has a symbol");
+        Core {
+            clock,
+            names: config.instruments.iter().map(|instrument| instrument.name).collect(),
+            requests: Requests::new(Arc::clone(&config.key), &config.instruments, config.recv_window_ms),
+            key: config.key,
+            time: config.time,
+            margin_asset: config.margin_asset,
+            recv_window: Duration::from_millis(config.recv_window_ms.into()),
+            stop_timeout: config.stop_timeout,
+            desk: Desk::new(symbols, Reporter::new(to_risk, to_engine, log)),
+            pending: Pending::new(config.reply_timeout),
+            calls: Calls::new(rest),
+            clock_sync: ClockSync::new(),
+            listen_key: ListenKey::new(&config.private.path),
+            reconcile: Reconcile::new(symbols),
+            stopping: None,
+            gate: Gate::new(),
+            orders_ready: false,
+            user_up: false,
+            blocked_until: Nanos(0),
+            trouble: None,
+            new_path: None,
+            logon_failed: false,
+            hang_up: false,
+            milestones,
+            untold: VecDeque::with_capacity(MILESTONES_LEN),
+            next_look: Nanos(0),
+            log_lost_seen: 0,
+        }
+    }
+
+    /// The order socket is connected: ready, or after the logon that an Ed25519 key needs.
+    pub(super) fn order_socket_up<D: Dialer>(&mut self, now: Nanos, socket: &mut Connection<D>) {
+        self.desk.reporter.notice(now, "order socket is up", 0);
+        if !self.key.has_session() {
+            self.orders_ready = true;
+            return;
+        }
+        if self.trouble.is_some() {
+            return;
+        }
+        let Some(number) = self.pending.next_number() else {
+            self.logon_failed = true;
+            return;
+        };
+        let frame = self.requests.logon(number, self.time.now_ms(now));
+        match socket.send_text(now, frame) {
+            Ok(()) => self.pending.sent(Asked::Logon, now),
+            Err(_) => self.logon_failed = true,
+        }
+    }
+
+    /// The order socket is gone, and with it every answer that was on its way.
+    pub(super) fn order_socket_down(&mut self, now: Nanos, reason: Down) {
+        self.note_down(now, "order socket is down", reason);
+        self.orders_ready = false;
+        while let Some(request) = self.pending.lost() {
+            self.no_answer(now, request.asked);
+        }
+        assert!(self.pending.is_empty(), "nothing is on its way on a dead socket");
+        self.reconcile.restart();
+    }
+
+    pub(super) fn user_socket_up(&mut self, now: Nanos) {
+        self.desk.reporter.notice(now, "user stream is up", 0);
+        self.user_up = true;
+    }
+
+    /// The user stream is gone: what happens now must be asked for afterwards, beginning with the key.
+    pub(super) fn user_socket_down(&mut self, now: Nanos, reason: Down) {
+        self.note_down(now, "user stream is down", reason);
+        self.user_up = false;
+        self.listen_key.lost(now);
+        self.mark_whole_stream();
+        self.reconcile.restart();
+    }
+
+    /// Up to now nothing of the user stream was missed: unless something did not fit, only later trades can be unknown.
+    pub(super) fn mark_whole_stream(&mut self) {
+        if !self.desk.contradicted {
+            self.reconcile.mark_trades(&self.desk.table);
+        }
+    }
+
+    fn note_down(&mut self, now: Nanos, what: &'static str, reason: Down) {
+        let value = match reason {
+            Down::Refused { status, .. } => i64::from(status),
+            Down::PeerClosed { code } => i64::from(code),
+            Down::Connect(_)
+            | Down::ConnectTimeout
+            | Down::Tls(_)
+            | Down::HandshakeTimeout
+            | Down::Upgrade(_)
+            | Down::Ended
+            | Down::Read(_)
+            | Down::Write(_)
+            | Down::Violation(_)
+            | Down::PongTimeout
+            | Down::Rotated
+            | Down::Asked
+            | Down::Closed
+            | Down::Entropy => 0,
+        };
+        self.desk.reporter.notice(now, what, value);
+    }
+
+    /// What is due: late answers, questions, key, clock, reconciliation or stopping.
+    pub(super) fn look_after<D: Dialer>(&mut self, now: Nanos, socket: &mut Connection<D>) {
+        if now < self.next_look {
+            return;
+        }
+        self.next_look = now + LOOK_EVERY;
+        while let Some(request) = self.pending.overdue(now) {
+            self.desk.reporter.notice(now, "request without an answer", i64::try_from(request.number).unwrap_or(0));
+            self.no_answer(now, request.asked);
+        }
+        while let Some(purpose) = self.calls.overdue(now) {
+            self.unanswered_call(now, purpose);
+        }
+        self.look_after_doubts(now);
+        self.look_after_session(now);
+        if self.stopping.is_some() {
+            self.look_after_stopping(now, socket);
+        } else {
+            self.look_after_contradictions(now);
+            self.look_after_reconciliation(now);
+        }
+    }
+
+    /// Asks about the orders whose question is due.
+    fn look_after_doubts(&mut self, now: Nanos) {
+        let mut due: [Option<OrderId>; QUERIES_PER_LOOK] = [None; QUERIES_PER_LOOK];
+        self.desk.table.due(now, &mut due);
+        for id in due.into_iter().flatten() {
+            let Some(order) = self.desk.table.get(id) else { continue };
+            let name = &self.names[order.symbol.index()];
+            let query = symbol_query(name, format_args!("&origClientOrderId={id}"));
+            if !self.calls.ask(now, Purpose::Query(id), query) {
+                return;
+            }
+            self.desk.table.change(id, |order| order.doubt.as_mut().map(crate::doubt::Doubt::asked));
+        }
+    }
+
+    /// Key of the user stream, and the clock.
+    fn look_after_session(&mut self, now: Nanos) {
+        if self.clock_sync.is_due(now) && self.calls.ask(now, Purpose::Time, arrayvec::ArrayString::new()) {
+            self.clock_sync.asked();
+        }
+        let stopped = self.stopping.as_ref().is_some_and(Stopping::is_finished);
+        if let Some(purpose) = self.listen_key.due(now).filter(|_| !stopped && self.trouble.is_none())
+            && self.calls.ask(now, purpose, arrayvec::ArrayString::new())
+        {
+            self.listen_key.asked();
+        }
+    }
+
+    /// Whatever does not fit makes us ask for everything again.
+    fn look_after_contradictions(&mut self, now: Nanos) {
+        let disputed = self.desk.positions.is_disputed(now);
+        let log_lost = self.desk.reporter.log_lost() > self.log_lost_seen;
+        if !(self.desk.contradicted || disputed || log_lost) || !self.reconcile.is_done() {
+            return;
+        }
+        if log_lost {
+            self.log_lost_seen = self.desk.reporter.log_lost();
+            self.desk.reporter.notice(now, "storage lost events of orders", i64::try_from(self.log_lost_seen).unwrap_or(0));
+        }
+        if disputed {
+            self.desk.reporter.notice(now, "position differs from what was traded", 0);
+        }
+        self.reconcile.slow_down(now);
+        self.reconcile.restart();
+    }
+
+    /// A person must act: the gate stays closed, control is told once.
+    pub(super) fn fail(&mut self, now: Nanos, what: &'static str) {
+        if self.trouble.is_none() {
+            self.trouble = Some(what);
+            self.desk.reporter.notice(now, what, 0);
+            self.reach(Milestone::Failed(what));
+        }
+    }
+
+    /// Both sockets work and the stream's key is confirmed.
+    pub(super) fn is_connected(&self) -> bool {
+        self.orders_ready && self.user_is_ready()
+    }
+
+    pub(super) fn user_is_ready(&self) -> bool {
+        self.user_up && self.listen_key.is_good()
+    }
+
+    pub(super) fn symbol(&self, name: &str) -> Option<SymbolId> {
+        let at = self.names.iter().position(|known| known.as_str() == name)?;
+        u16::try_from(at).ok().map(SymbolId)
+    }
+
+    /// The exchange wants silence until then.
+    pub(super) fn limited(&mut self, until: Option<Nanos>) {
+        if let Some(until) = until {
+            self.blocked_until = self.blocked_until.max(until);
+            self.calls.block(until);
+        }
+    }
+
+    pub(super) fn reach(&mut self, milestone: Milestone) {
+        // While nobody listens, `Ready` after `Ready` says nothing new.
+        if self.untold.back() != Some(&milestone) {
+            assert!(self.untold.len() < MILESTONES_LEN, "milestones are few");
+            self.untold.push_back(milestone);
+        }
+    }
+
+    /// Gate, reports and milestones on their way out.
+    pub(super) fn tell(&mut self, now: Nanos) -> bool {
+        self.look_after_gate(now);
+        while let Some(milestone) = self.untold.pop_front() {
+            if let Err(milestone) = self.milestones.push(milestone) {
+                self.untold.push_front(milestone);
+                break;
+            }
+        }
+        self.desk.reporter.is_backlogged() && self.desk.reporter.flush()
+    }
+}
+
+/// How often what is due is looked after.
+const LOOK_EVERY: Duration = Duration::from_millis(1);
+/// Orders asked about in one look.
+const QUERIES_PER_LOOK: usize = 8;
+/// Milestones that may wait for room.
+const MILESTONES_LEN: usize = 16;

@@ -1,0 +1,252 @@
+//! Approved intents to bytes on the order socket, and the answers to them.
+//!
+//! What cannot be sent is refused here with a code of our own, because then nothing has left; whatever has left is
+//! exposure until an answer, an event or a query says otherwise.
+
+use optiflow_base::clock::{Clock, Nanos};
+use optiflow_base::ids::{OrderId, SymbolId};
+use optiflow_base::log::Span;
+use optiflow_base::order::{Action, NewOrder, OrderChange, Report, Usage};
+use optiflow_risk::Approved;
+use optiflow_wire::connection::Connection;
+use optiflow_wire::transport::Dialer;
+
+use super::core::Core;
+use super::pending::{Asked, Request};
+use crate::binance::outcome::{Meaning, Outcome, meaning};
+use crate::binance::reply::{self, Reply};
+use crate::order::Fact;
+
+/// Codes of refusals that are ours: positive, because the exchange's are negative. Nothing was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(i32)]
+pub enum LocalCode {
+    /// The order socket is down or its buffer is full.
+    NotSent = 1,
+    /// Too many orders or requests are on their way.
+    NoRoom = 2,
+    /// The gate is closed and the order would open risk, or we are stopping.
+    GateClosed = 3,
+    /// The exchange has asked for silence.
+    Blocked = 4,
+    /// Price or quantity has digits that the symbol does not allow.
+    OffGrid = 5,
+    /// Cancel of an order that is not live, or is being cancelled.
+    NotLive = 6,
+    /// A cancel was sent but has no usable answer: it may be asked again.
+    Unanswered = 7,
+}
+
+impl LocalCode {
+    /// As reports carry it.
+    pub const fn code(self) -> i32 {
+        self as i32
+    }
+}
+
+impl<C: Clock> Core<C> {
+    /// Sends what risk approved, or says why not.
+    pub(super) fn send<D: Dialer>(&mut self, now: Nanos, approved: &Approved, socket: &mut Connection<D>) {
+        let intent = approved.intent();
+        let written = match intent.action {
+            Action::Place(order) => match self.place(now, intent.symbol, &order, socket) {
+                Ok(written) => written,
+                Err(local) => {
+                    let change = OrderChange::Refused { code: local.code() };
+                    self.desk.reporter.order(now, 0, intent.symbol, order.id, change);
+                    return;
+                }
+            },
+            Action::Cancel(id) => match self.cancel(now, id, socket) {
+                Ok(written) => written,
+                Err(local) => {
+                    let change = OrderChange::CancelRefused { code: local.code() };
+                    self.desk.reporter.order(now, 0, intent.symbol, id, change);
+                    return;
+                }
+            },
+        };
+        self.desk.reporter.latency(Span::Oms, written.since(approved.approved_at()));
+        self.desk.reporter.latency(Span::TickToOrder, written.since(intent.caused));
+    }
+
+    fn place<D: Dialer>(
+        &mut self,
+        now: Nanos,
+        symbol: SymbolId,
+        order: &NewOrder,
+        socket: &mut Connection<D>,
+    ) -> Result<Nanos, LocalCode> {
+        let may_reduce = order.reduce_only && self.reconcile.has_ever_succeeded();
+        if self.stopping.is_some() || !(self.gate.is_open() || may_reduce) {
+            return Err(LocalCode::GateClosed);
+        }
+        let number = self.ready(now)?;
+        if !self.desk.table.has_room(order.id) {
+            return Err(LocalCode::NoRoom);
+        }
+        let timestamp = self.time.now_ms(now);
+        let frame = self.requests.place(number, symbol, order, timestamp).map_err(|_| LocalCode::OffGrid)?;
+        socket.send_text(now, frame).map_err(|_| LocalCode::NotSent)?;
+        let written = self.clock.now();
+        self.pending.sent(Asked::Place(order.id), written);
+        let inserted = self.desk.table.insert(symbol, order, written);
+        assert!(inserted, "there was room for it");
+        self.desk.reporter.order(written, 0, symbol, order.id, OrderChange::Sent);
+        Ok(written)
+    }
+
+    /// Asks for the end of one of our live orders.
+    pub(super) fn cancel<D: Dialer>(
+        &mut self,
+        now: Nanos,
+        id: OrderId,
+        socket: &mut Connection<D>,
+    ) -> Result<Nanos, LocalCode> {
+        let order = self.desk.table.get(id).filter(|order| !order.state().is_end() && !order.cancelling);
+        let symbol = order.ok_or(LocalCode::NotLive)?.symbol;
+        let number = self.ready(now)?;
+        let timestamp = self.time.now_ms(now);
+        let frame = self.requests.cancel(number, symbol, id, timestamp).map_err(|_| LocalCode::OffGrid)?;
+        socket.send_text(now, frame).map_err(|_| LocalCode::NotSent)?;
+        let written = self.clock.now();
+        self.pending.sent(Asked::Cancel(id), written);
+        self.desk.table.change(id, |order| order.cancelling = true);
+        self.desk.reporter.order(written, 0, symbol, id, OrderChange::CancelSent);
+        Ok(written)
+    }
+
+    /// The number of the next request, if one may be sent at all.
+    fn ready(&self, now: Nanos) -> Result<u64, LocalCode> {
+        if !self.orders_ready {
+            return Err(LocalCode::NotSent);
+        }
+        if now < self.blocked_until {
+            return Err(LocalCode::Blocked);
+        }
+        self.pending.next_number().ok_or(LocalCode::NoRoom)
+    }
+
+    /// An answer on the order socket.
+    pub(super) fn on_reply(&mut self, now: Nanos, text: &[u8]) {
+        let Ok(reply) = reply::parse(text) else {
+            // Whose answer it was cannot be known; that request runs into its time-out and is asked about.
+            self.desk.reporter.notice(now, "answer on the order socket cannot be read", i64::from(text.len() as u32));
+            return;
+        };
+        self.on_usage(now, &reply);
+        if let Some(code) = reply.code {
+            self.on_code(now, code);
+        }
+        match reply.id.and_then(|number| self.pending.answered(number)) {
+            Some(request) => self.on_answered(now, &request, &reply),
+            None => self.desk.reporter.notice(now, "answer to no request of ours", reply.code.unwrap_or(0).into()),
+        }
+    }
+
+    fn on_answered(&mut self, now: Nanos, request: &Request, reply: &Reply) {
+        match request.asked {
+            Asked::Place(id) => {
+                self.desk.reporter.latency(Span::OrderAck, now.since(request.sent));
+                self.on_placed(now, id, reply);
+            }
+            Asked::Cancel(id) => {
+                self.desk.reporter.latency(Span::CancelAck, now.since(request.sent));
+                self.on_cancelled(now, id, reply);
+            }
+            Asked::Logon => match reply.outcome {
+                Outcome::Accepted => self.orders_ready = true,
+                // A refused key is not shown again: that leads to a ban.
+                Outcome::Refused | Outcome::Unknown => self.logon_failed = self.trouble.is_none(),
+            },
+        }
+    }
+
+    fn on_placed(&mut self, now: Nanos, id: OrderId, reply: &Reply) {
+        match (reply.outcome, reply.order, reply.code) {
+            (Outcome::Accepted, Some(order), _) => {
+                let fact = order.status.fact(order.exchange_id, order.executed);
+                self.desk.learn(now, order.update_ms, id, fact);
+            }
+            (Outcome::Refused, _, code) => {
+                // Refusals without a code (a firewall, a ban) carry their status, which cannot be taken for a code.
+                let code = code.unwrap_or_else(|| i32::from(reply.status));
+                self.desk.learn(now, 0, id, Fact::Refused { code });
+            }
+            (Outcome::Accepted, None, _) | (Outcome::Unknown, _, _) => self.desk.unanswered(now, id),
+        }
+    }
+
+    fn on_cancelled(&mut self, now: Nanos, id: OrderId, reply: &Reply) {
+        match (reply.outcome, reply.order) {
+            (Outcome::Accepted, Some(order)) => {
+                let fact = order.status.fact(order.exchange_id, order.executed);
+                self.desk.learn(now, order.update_ms, id, fact);
+                let live = self.desk.table.get(id).is_some_and(|order| !order.state().is_end() && !order.is_closing());
+                if live {
+                    // Accepted, but shown as open: the event or the query will tell.
+                    self.desk.cancel_refused(now, id, LocalCode::Unanswered.code());
+                }
+            }
+            (Outcome::Refused, _) => {
+                let code = reply.code.unwrap_or_else(|| i32::from(reply.status));
+                self.desk.cancel_refused(now, id, code);
+            }
+            (Outcome::Accepted, None) | (Outcome::Unknown, _) => {
+                self.desk.cancel_refused(now, id, LocalCode::Unanswered.code());
+            }
+        }
+    }
+
+    /// A request that will not be answered any more, as far as we know.
+    pub(super) fn no_answer(&mut self, now: Nanos, asked: Asked) {
+        match asked {
+            Asked::Place(id) => self.desk.unanswered(now, id),
+            Asked::Cancel(id) => self.desk.cancel_refused(now, id, LocalCode::Unanswered.code()),
+            Asked::Logon => self.logon_failed = true,
+        }
+    }
+
+    fn on_usage(&mut self, now: Nanos, reply: &Reply) {
+        let limited = matches!(reply.status, 418 | 429);
+        let until = reply.retry_at_ms.map_or_else(|| self.window_end(now, reply), |millis| self.time.ours(millis));
+        let usage = Usage { blocked_until: limited.then_some(until), ..reply.usage };
+        if limited {
+            self.desk.reporter.notice(now, "exchange asks for silence on the order socket", reply.status.into());
+            self.blocked_until = self.blocked_until.max(until);
+            if reply.code != Some(TOO_MANY_ORDERS) {
+                self.calls.block(until);
+            }
+        }
+        if usage != Usage::default() {
+            self.desk.reporter.send(Report::Usage(usage));
+        }
+    }
+
+    /// When a limit ends of which the exchange did not say when: with its window, a ban after its shortest time.
+    fn window_end(&self, now: Nanos, reply: &Reply) -> Nanos {
+        let (window_ms, code) = (self.time.now_ms(now), reply.code);
+        let next = |span_ms: u64| self.time.ours((window_ms / span_ms + 1) * span_ms);
+        match (reply.status, code) {
+            (418, _) => now + BAN_LEAST,
+            (_, Some(TOO_MANY_ORDERS)) => next(10_000),
+            _ => next(60_000),
+        }
+    }
+
+    /// What an error code asks for, whoever got it.
+    pub(super) fn on_code(&mut self, now: Nanos, code: i32) {
+        match meaning(code) {
+            Meaning::Clock => self.clock_sync.hurry(now),
+            Meaning::Key => self.fail(now, "the exchange refuses the API key: check key, secret, permissions, address"),
+            Meaning::Account => self.fail(now, "the account cannot trade as it is: check its mode and state"),
+            Meaning::ListenKey => self.listen_key.lost(now),
+            Meaning::Plain | Meaning::Limit | Meaning::NotFound => {}
+        }
+    }
+}
+
+/// Too many new orders: only orders are limited, and only in their window.
+const TOO_MANY_ORDERS: i32 = -1015;
+/// The shortest ban.
+const BAN_LEAST: std::time::Duration = std::time::Duration::from_secs(120);

@@ -1,0 +1,174 @@
+//! All orders of the session in one bounded table, and the trades that were booked.
+//!
+//! An order sits near the slot that its counter names, so it is found without hashing and inserted without
+//! allocation; ended orders stay until their slot is needed, so that a late fill still finds its order.
+//! Counts what is live, unknown and doubtful as it goes. Runs on the oms thread.
+
+use optiflow_base::clock::Nanos;
+use optiflow_base::ids::{ExchangeOrderId, OrderId, SymbolId, TradeId};
+use optiflow_base::order::NewOrder;
+
+use crate::doubt::Doubt;
+use crate::fills::Booked;
+use crate::order::{Effects, Fact, Order, State};
+
+/// The orders of this session.
+#[derive(Debug)]
+pub struct Table {
+    slots: Vec<Option<Order>>,
+    booked: Vec<Booked>,
+    counts: Counts,
+}
+
+/// How many orders are what.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Not ended: exposure.
+    pub live: u32,
+    /// In state `Unknown`.
+    pub unknown: u32,
+    /// With an open question.
+    pub doubtful: u32,
+}
+
+impl Table {
+    /// An empty table for this many symbols.
+    pub fn new(symbols: usize) -> Table {
+        Table {
+            slots: vec![None; SLOTS_LEN],
+            booked: (0..symbols).map(|_| Booked::new()).collect(),
+            counts: Counts::default(),
+        }
+    }
+
+    /// How many orders are what.
+    pub const fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    /// Is there room for an order with this id? False also when the id has been used.
+    pub fn has_room(&self, id: OrderId) -> bool {
+        self.find(id).is_none() && self.vacancy(id).is_some()
+    }
+
+    /// Takes an order in whose request has just been handed to the socket; false when there is no room.
+    pub fn insert(&mut self, symbol: SymbolId, order: &NewOrder, sent: Nanos) -> bool {
+        let Some(at) = self.vacancy(order.id).filter(|_| self.find(order.id).is_none()) else { return false };
+        // A slot's former order has ended, but its question may still be open: it is given up with it.
+        self.count(at, false);
+        self.slots[at] = Some(Order::new(symbol, order, sent));
+        self.count(at, true);
+        true
+    }
+
+    /// Takes an order back out whose request never left.
+    pub fn withdraw(&mut self, id: OrderId) {
+        if let Some(at) = self.find(id) {
+            self.count(at, false);
+            self.slots[at] = None;
+        }
+    }
+
+    /// The order with this id, ended or not.
+    pub fn get(&self, id: OrderId) -> Option<&Order> {
+        self.find(id).and_then(|at| self.slots[at].as_ref())
+    }
+
+    /// The order with this exchange id. Looks at every slot: for cold paths.
+    pub fn by_exchange_id(&self, symbol: SymbolId, exchange_id: ExchangeOrderId) -> Option<OrderId> {
+        let matches = |order: &&Order| order.symbol == symbol && order.exchange_id() == Some(exchange_id);
+        self.slots.iter().flatten().find(matches).map(|order| order.id)
+    }
+
+    /// Live orders, in the order of their slots. Looks at every slot: for cold paths.
+    pub fn live(&self) -> impl Iterator<Item = &Order> {
+        self.slots.iter().flatten().filter(|order| !order.state().is_end())
+    }
+
+    /// Up to `into.len()` orders whose question is due. Looks at every slot when there is a question at all.
+    pub fn due(&self, now: Nanos, into: &mut [Option<OrderId>]) {
+        into.fill(None);
+        if self.counts.doubtful == 0 {
+            return;
+        }
+        let is_due = |order: &&Order| order.doubt.is_some_and(|doubt| doubt.is_due(now));
+        for (place, order) in into.iter_mut().zip(self.slots.iter().flatten().filter(is_due)) {
+            *place = Some(order.id);
+        }
+    }
+
+    /// Lets an order learn a fact; `None` when we have no such order, or the trade was booked before.
+    pub fn learn(&mut self, id: OrderId, fact: Fact) -> Option<Effects> {
+        let at = self.find(id)?;
+        let symbol = self.slots[at].as_ref()?.symbol;
+        if let Fact::Traded { fill, .. } = fact
+            && !self.book(symbol, fill.trade)
+        {
+            return None;
+        }
+        self.change(id, |order| order.learn(fact))
+    }
+
+    /// Marks a trade that belongs to none of our orders as booked; false when it was.
+    pub fn book(&mut self, symbol: SymbolId, trade: TradeId) -> bool {
+        self.booked.get_mut(symbol.index()).is_some_and(|booked| booked.book(trade))
+    }
+
+    /// The newest booked trade of a symbol.
+    pub fn last_trade(&self, symbol: SymbolId) -> Option<TradeId> {
+        self.booked.get(symbol.index()).and_then(Booked::last)
+    }
+
+    /// Opens a question about an order, due at `due`; an open one stays as it is.
+    pub fn doubt(&mut self, id: OrderId, due: Nanos) {
+        self.change(id, |order| {
+            order.doubt.get_or_insert(Doubt::new(due));
+        });
+    }
+
+    /// Changes an order by hand, keeping the counts right.
+    pub fn change<R>(&mut self, id: OrderId, how: impl FnOnce(&mut Order) -> R) -> Option<R> {
+        let at = self.find(id)?;
+        self.count(at, false);
+        let answer = self.slots[at].as_mut().map(how);
+        self.count(at, true);
+        answer
+    }
+
+    fn find(&self, id: OrderId) -> Option<usize> {
+        probe(id).find(|&at| self.slots[at].as_ref().is_some_and(|order| order.id == id))
+    }
+
+    fn vacancy(&self, id: OrderId) -> Option<usize> {
+        let ended = |at: &usize| self.slots[*at].as_ref().is_none_or(|order| order.state().is_end());
+        probe(id).find(ended)
+    }
+
+    fn count(&mut self, at: usize, add: bool) {
+        let Some(order) = self.slots[at].as_ref() else { return };
+        let of = |truth: bool| u32::from(truth);
+        let marks = [
+            (&mut self.counts.live, of(!order.state().is_end())),
+            (&mut self.counts.unknown, of(order.state() == State::Unknown)),
+            (&mut self.counts.doubtful, of(order.doubt.is_some())),
+        ];
+        for (total, one) in marks {
+            *total = if add { *total + one } else { *total - one };
+        }
+        assert!(self.counts.live as usize <= SLOTS_LEN, "no more live orders than slots");
+    }
+}
+
+fn probe(id: OrderId) -> impl Iterator<Item = usize> {
+    let home = id.counter() as usize;
+    (0..PROBES_MAX).map(move |step| (home + step) % SLOTS_LEN)
+}
+
+/// Orders that are remembered, live and ended.
+pub const SLOTS_LEN: usize = 8192;
+/// Slots in which an order may sit, from its own onwards; when all hold live orders, a new one is not sent.
+const PROBES_MAX: usize = 16;
+const _: () = assert!(SLOTS_LEN.is_power_of_two() && PROBES_MAX < SLOTS_LEN, "slots are found by a mask");
+
+#[cfg(test)]
+mod tests;

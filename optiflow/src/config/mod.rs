@@ -1,0 +1,381 @@
+//! A configuration file, checked once: text → [`Config`], or every problem it has.
+//!
+//! Limits have no defaults: whoever trades has written them down. Unknown keys are refused. Never opens a socket and
+//! never reads the content of a key file. Runs on the main thread before anything else.
+
+mod reader;
+mod scalping;
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use optiflow_base::ids::SymbolName;
+use optiflow_base::money::Notional;
+use optiflow_engine::strategies::scalping_v1::config::ScalpingConfig;
+use toml::de::DeTable;
+
+use reader::{Reader, Section};
+
+pub use reader::parse_duration;
+
+/// A configuration without problems.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Which exchange, and whose money.
+    pub mode: Mode,
+    /// Stop by itself after this long.
+    pub run_for: Option<Duration>,
+    /// The embedded exchange (mode `sim`).
+    pub sim: SimConfig,
+    /// Key files (modes `testnet` and `live`).
+    pub keys: Option<KeyFiles>,
+    /// Where everything is written.
+    pub storage: StorageConfig,
+    /// Market streams.
+    pub feed: FeedSettings,
+    /// Order handling.
+    pub oms: OmsSettings,
+    /// Limits of the account.
+    pub risk: RiskSettings,
+    /// What is traded, and how.
+    pub symbols: Vec<SymbolConfig>,
+    /// Every field with its effective value, in file order, defaults included.
+    pub effective: Vec<(String, String)>,
+}
+
+/// Which exchange, and whose money.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// The simulated exchange: no keys, no network.
+    Sim,
+    /// Binance's test exchange.
+    Testnet,
+    /// Binance, with real money; also needs `--live`.
+    Live,
+}
+
+/// The embedded simulated exchange.
+#[derive(Clone, Debug)]
+pub struct SimConfig {
+    /// `synthetic`, or recorded files separated by commas.
+    pub market: String,
+    /// Seed of everything random.
+    pub seed: u64,
+    /// How fast recorded or synthetic time passes.
+    pub speed: f64,
+    /// Encrypt as production does.
+    pub tls: bool,
+    /// Where a stopped exchange leaves its keys and certificate; a fresh temporary folder when absent.
+    pub folder: Option<PathBuf>,
+}
+
+/// Where the secrets are; their content is read only when trading starts.
+#[derive(Clone, Debug)]
+pub struct KeyFiles {
+    /// File with the API key.
+    pub api_key_file: PathBuf,
+    /// File with the API secret (HMAC) or the private key in PEM (Ed25519).
+    pub secret_file: PathBuf,
+}
+
+/// Where everything is written.
+#[derive(Clone, Debug)]
+pub struct StorageConfig {
+    /// The SQLite file.
+    pub path: PathBuf,
+    /// How often signals are sampled.
+    pub signal_every: Duration,
+}
+
+/// Market streams.
+#[derive(Clone, Debug)]
+pub struct FeedSettings {
+    /// Speed of the diff stream: `0ms`, `100ms`, `250ms`, `500ms`.
+    pub depth: String,
+    /// Silence of diffs that counts as trouble.
+    pub depth_silence: Duration,
+    /// Silence of best bid and ask that counts as trouble.
+    pub top_silence: Duration,
+    /// Silence of trades that counts as trouble.
+    pub trade_silence: Duration,
+    /// Silence of the mark price that counts as trouble.
+    pub mark_silence: Duration,
+    /// Window of the trade-flow signal.
+    pub flow_window: Duration,
+}
+
+/// Order handling.
+#[derive(Clone, Copy, Debug)]
+pub struct OmsSettings {
+    /// How old a request may be when it reaches the exchange, ms.
+    pub recv_window_ms: u32,
+    /// How long an answer may take before the outcome counts as unknown.
+    pub reply_timeout: Duration,
+    /// How long an orderly stop may take.
+    pub stop_timeout: Duration,
+}
+
+/// Limits of the account.
+#[derive(Clone, Copy, Debug)]
+pub struct RiskSettings {
+    /// Orders in ten seconds; the exchange's own limit applies where it is lower.
+    pub orders_ten_seconds: u32,
+    /// Orders in a minute; likewise.
+    pub orders_minute: u32,
+    /// Request weight in a minute; likewise.
+    pub weight_minute: u32,
+    /// Share of every rate kept for cancels and exits, percent.
+    pub reserve_percent: u32,
+    /// Oldest market price against which an order may be measured.
+    pub quote_age_max: Duration,
+}
+
+/// What is traded, and how.
+#[derive(Clone, Debug)]
+pub struct SymbolConfig {
+    /// Venue name, upper case.
+    pub name: SymbolName,
+    /// Largest single order.
+    pub order_notional_max: Notional,
+    /// Largest position, everything open counted as filled.
+    pub position_notional_max: Notional,
+    /// Open orders at once.
+    pub open_orders_max: u32,
+    /// How far from mid and mark an order may be priced, ppm.
+    pub price_band_ppm: i64,
+    /// The strategy and its settings.
+    pub strategy: StrategyConfig,
+}
+
+/// A strategy and its settings.
+#[derive(Clone, Debug)]
+pub enum StrategyConfig {
+    /// Post-only scalping on book imbalance.
+    ScalpingV1(ScalpingConfig),
+}
+
+/// Everything that is wrong with a configuration.
+#[derive(Debug)]
+pub struct ConfigError {
+    path: PathBuf,
+    problems: Vec<String>,
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let count = self.problems.len();
+        writeln!(
+            f,
+            "{}: {count} problem{}; nothing was started",
+            self.path.display(),
+            if count == 1 { "" } else { "s" }
+        )?;
+        for problem in &self.problems {
+            writeln!(f, "  {problem}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+impl ConfigError {
+    /// One line a problem.
+    pub fn problems(&self) -> &[String] {
+        &self.problems
+    }
+}
+
+impl Config {
+    /// Reads and checks a file.
+    ///
+    /// # Errors
+    /// Every problem of the file, with line numbers.
+    pub fn load(path: &Path) -> Result<Config, ConfigError> {
+        let text = std::fs::read_to_string(path).map_err(|error| ConfigError {
+            path: path.to_owned(),
+            problems: vec![format!("cannot be read: {error}")],
+        })?;
+        Config::from_text(path, &text)
+    }
+
+    /// Checks the text of the file at `path`.
+    ///
+    /// # Errors
+    /// Every problem of the text, with line numbers.
+    pub fn from_text(path: &Path, text: &str) -> Result<Config, ConfigError> {
+        let checked = Config::parse(text.trim_start_matches('\u{feff}'));
+        checked.map_err(|problems| ConfigError { path: path.to_owned(), problems })
+    }
+
+    /// Checks the text of a file.
+    ///
+    /// # Errors
+    /// Every problem of the text.
+    pub fn parse(text: &str) -> Result<Config, Vec<String>> {
+        let (table, syntax) = DeTable::parse_recoverable(text);
+        if !syntax.is_empty() {
+            return Err(syntax.iter().map(|error| error.to_string().trim_end().to_owned()).collect());
+        }
+        let reader = Reader::new(text);
+        let mut config = read(reader.root(table.get_ref()));
+        check_together(&reader, &config);
+        let (problems, effective) = reader.finish();
+        config.effective = effective;
+        if problems.is_empty() { Ok(config) } else { Err(problems) }
+    }
+}
+
+fn read(root: Section<'_>) -> Config {
+    let mode = match root.choice("mode", None, &["sim", "testnet", "live"]).as_str() {
+        "live" => Mode::Live,
+        "testnet" => Mode::Testnet,
+        _ => Mode::Sim,
+    };
+    let run_for = root.has("run_for").then(|| root.span("run_for", None, seconds(1)..=seconds(YEAR_S)));
+    let config = Config {
+        mode,
+        run_for,
+        sim: read_sim(root.child("sim")),
+        keys: read_keys(&root, mode),
+        storage: read_storage(root.child("storage")),
+        feed: read_feed(root.child("feed")),
+        oms: read_oms(root.child("oms")),
+        risk: read_risk(root.child("risk")),
+        symbols: root.children("symbol").into_iter().map(read_symbol).collect(),
+        effective: Vec::new(),
+    };
+    root.end();
+    config
+}
+
+fn read_sim(section: Section<'_>) -> SimConfig {
+    let sim = SimConfig {
+        market: section.text("market", Some("synthetic")),
+        seed: section.int("seed", Some(7), 0..=i64::MAX).unsigned_abs(),
+        speed: section.float("speed", Some(1.0), 0.01..=1000.0),
+        tls: section.flag("tls", Some(true)),
+        folder: section.maybe_text("folder").map(PathBuf::from),
+    };
+    section.end();
+    sim
+}
+
+fn read_keys(root: &Section<'_>, mode: Mode) -> Option<KeyFiles> {
+    if mode == Mode::Sim && !root.has("keys") {
+        return None;
+    }
+    let section = root.child("keys");
+    for inline in ["api_key", "api_secret", "secret", "private_key"] {
+        if section.has(inline) {
+            section.problem(inline, "secrets do not belong in a configuration; name a file of mode 0600 instead");
+        }
+    }
+    let keys = KeyFiles {
+        api_key_file: section.text("api_key_file", None).into(),
+        secret_file: section.text("secret_file", None).into(),
+    };
+    section.end();
+    Some(keys)
+}
+
+fn read_storage(section: Section<'_>) -> StorageConfig {
+    let storage = StorageConfig {
+        path: section.text("path", Some("trading_log.db")).into(),
+        signal_every: section.span("signal_every", Some(seconds(1)), millis(10)..=seconds(3_600)),
+    };
+    section.end();
+    storage
+}
+
+fn read_feed(section: Section<'_>) -> FeedSettings {
+    let silence = millis(200)..=seconds(3_600);
+    let feed = FeedSettings {
+        depth: section.choice("depth", Some("100ms"), &["0ms", "100ms", "250ms", "500ms"]),
+        depth_silence: section.span("depth_silence", Some(seconds(5)), silence.clone()),
+        top_silence: section.span("top_silence", Some(seconds(5)), silence.clone()),
+        trade_silence: section.span("trade_silence", Some(seconds(60)), silence.clone()),
+        mark_silence: section.span("mark_silence", Some(seconds(10)), silence),
+        flow_window: section.span("flow_window", Some(seconds(1)), millis(50)..=seconds(60)),
+    };
+    section.end();
+    feed
+}
+
+fn read_oms(section: Section<'_>) -> OmsSettings {
+    let oms = OmsSettings {
+        recv_window_ms: small(section.int("recv_window_ms", Some(1_000), 50..=60_000)),
+        reply_timeout: section.span("reply_timeout", Some(seconds(2)), millis(100)..=seconds(60)),
+        stop_timeout: section.span("stop_timeout", Some(seconds(10)), seconds(1)..=seconds(120)),
+    };
+    section.end();
+    oms
+}
+
+fn read_risk(section: Section<'_>) -> RiskSettings {
+    let risk = RiskSettings {
+        orders_ten_seconds: small(section.int("orders_ten_seconds", None, 1..=100_000)),
+        orders_minute: small(section.int("orders_minute", None, 1..=100_000)),
+        weight_minute: small(section.int("weight_minute", None, 100..=100_000)),
+        reserve_percent: small(section.int("reserve_percent", Some(10), 0..=50)),
+        quote_age_max: section.span("quote_age_max", None, millis(50)..=seconds(60)),
+    };
+    section.end();
+    risk
+}
+
+fn read_symbol(section: Section<'_>) -> SymbolConfig {
+    let name = section.text("name", None);
+    let shaped = !name.is_empty() && name.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_');
+    if section.has("name") && !shaped {
+        section.problem("name", format!("{name:?} is no symbol: write it as the exchange does, such as \"BTCUSDT\""));
+    }
+    let strategy = section.choice("strategy", None, &["scalping_v1"]);
+    assert!(strategy.is_empty() || strategy == "scalping_v1", "the choice lists every strategy");
+    let symbol = SymbolConfig {
+        name: SymbolName::from(&name).unwrap_or_default(),
+        order_notional_max: section.amount("order_notional_max", None),
+        position_notional_max: section.amount("position_notional_max", None),
+        open_orders_max: small(section.int("open_orders_max", None, 1..=200)),
+        price_band_ppm: section.int("price_band_bps", None, 1..=2_000) * 100,
+        strategy: StrategyConfig::ScalpingV1(scalping::read(section.child("scalping_v1"))),
+    };
+    section.end();
+    symbol
+}
+
+fn check_together(reader: &Reader<'_>, config: &Config) {
+    if config.symbols.is_empty() {
+        reader.problem("symbol: nothing to trade; add a [[symbol]] table".to_owned());
+    }
+    for (index, symbol) in config.symbols.iter().enumerate() {
+        if config.symbols[..index].iter().any(|other| other.name == symbol.name) {
+            reader.problem(format!("symbol[{index}].name: {} is configured twice", symbol.name));
+        }
+        if symbol.order_notional_max > symbol.position_notional_max {
+            reader.problem(format!(
+                "symbol[{index}].order_notional_max: {} exceeds position_notional_max {}",
+                symbol.order_notional_max, symbol.position_notional_max
+            ));
+        }
+    }
+    if config.risk.orders_ten_seconds > config.risk.orders_minute {
+        reader.problem("risk.orders_ten_seconds: exceeds orders_minute".to_owned());
+    }
+}
+
+const fn seconds(count: u64) -> Duration {
+    Duration::from_secs(count)
+}
+
+const fn millis(count: u64) -> Duration {
+    Duration::from_millis(count)
+}
+
+/// A value whose range was checked to fit.
+fn small(value: i64) -> u32 {
+    u32::try_from(value).unwrap_or_default()
+}
+
+const YEAR_S: u64 = 366 * 24 * 3_600;

@@ -1,0 +1,197 @@
+//! The exchange's thread: a runtime for one thread that accepts connections and lets time pass.
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use optiflow_base::clock::{Clock, RealClock};
+use optiflow_base::money::Notional;
+use optiflow_base::placement;
+use optiflow_sim::binance::auth::Keys;
+use optiflow_sim::binance::exchange::{Exchange, ExchangeConfig};
+use optiflow_sim::core::CoreConfig;
+use optiflow_sim::market::{self, Source};
+use rustls::ServerConfig;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, mpsc};
+use tokio::task::LocalSet;
+use tokio_rustls::TlsAcceptor;
+
+use super::doors::House;
+use super::ledger::{self, Ledger};
+use super::{ExchangeError, ExchangeOptions, http};
+
+/// What the thread is started with.
+pub struct Plan {
+    pub options: ExchangeOptions,
+    pub keys: Keys,
+    pub tls: Option<Arc<ServerConfig>>,
+    pub core: Option<usize>,
+    pub market_ended: Arc<AtomicBool>,
+}
+
+/// What other threads ask the exchange's thread for.
+pub enum Ask {
+    /// The books as they stand.
+    Ledger(SyncSender<Ledger>),
+    /// The books as they stand, and then the end.
+    Stop(SyncSender<Ledger>),
+}
+
+type Started = (SocketAddr, mpsc::UnboundedSender<Ask>, JoinHandle<()>);
+
+/// Starts the thread; returns when it listens.
+pub fn spawn(plan: Plan) -> Result<Started, ExchangeError> {
+    if !(plan.options.speed.is_finite() && plan.options.speed > 0.0) {
+        return Err(ExchangeError::Speed(plan.options.speed));
+    }
+    // Opened here, so that a market that is missing is an error and not a thread.
+    let source = market::open(&plan.options.market, plan.options.seed).map_err(ExchangeError::Market)?;
+    let (asks, inbox) = mpsc::unbounded_channel();
+    let (ready, listening) = sync_channel(1);
+    let thread = std::thread::Builder::new()
+        .name("exchange".to_owned())
+        .spawn(move || run(plan, source, inbox, &ready))
+        .map_err(ExchangeError::Thread)?;
+    match listening.recv() {
+        Ok(Ok(address)) => Ok((address, asks, thread)),
+        Ok(Err(error)) => Err(error),
+        Err(_) => Err(ExchangeError::Died),
+    }
+}
+
+type Ready = SyncSender<Result<SocketAddr, ExchangeError>>;
+
+fn run(plan: Plan, source: Box<dyn Source>, inbox: mpsc::UnboundedReceiver<Ask>, ready: &Ready) {
+    // Whoever waits for readiness learns of every failure; who no longer waits does not care.
+    let prepared = prepare(&plan);
+    let (runtime, listener) = match prepared {
+        Ok(prepared) => prepared,
+        Err(error) => return drop(ready.send(Err(error))),
+    };
+    LocalSet::new().block_on(&runtime, async {
+        let listener = match TcpListener::from_std(listener) {
+            Ok(listener) => listener,
+            Err(error) => return drop(ready.send(Err(listen_error(&plan, error)))),
+        };
+        let address = match listener.local_addr() {
+            Ok(address) => address,
+            Err(error) => return drop(ready.send(Err(listen_error(&plan, error)))),
+        };
+        let market_ended = plan.market_ended.clone();
+        let tls = plan.tls.clone().map(TlsAcceptor::from);
+        let house = Rc::new(open_house(plan, source));
+        drop(ready.send(Ok(address)));
+        tokio::select! {
+            () = accept(house.clone(), listener, tls) => {}
+            () = pass_time(&house, &market_ended) => {}
+            () = answer(&house, inbox) => {}
+        }
+        house.close_all();
+        tokio::time::sleep(GOODBYE).await;
+    });
+}
+
+fn prepare(plan: &Plan) -> Result<(tokio::runtime::Runtime, std::net::TcpListener), ExchangeError> {
+    if let Some(core) = plan.core {
+        placement::pin(core).map_err(ExchangeError::Pin)?;
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build();
+    let runtime = runtime.map_err(ExchangeError::Thread)?;
+    let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, plan.options.port));
+    let listener = listener.map_err(|error| listen_error(plan, error))?;
+    listener.set_nonblocking(true).map_err(|error| listen_error(plan, error))?;
+    Ok((runtime, listener))
+}
+
+const fn listen_error(plan: &Plan, error: io::Error) -> ExchangeError {
+    ExchangeError::Listen { port: plan.options.port, error }
+}
+
+fn open_house(plan: Plan, source: Box<dyn Source>) -> House {
+    let clock = RealClock::new();
+    let core = CoreConfig {
+        listings: source.listings().to_vec(),
+        wallet: WALLET,
+        leverage: LEVERAGE,
+        maker_fee_ppm: MAKER_FEE_PPM,
+        taker_fee_ppm: TAKER_FEE_PPM,
+        speed: plan.options.speed,
+        start: clock.now(),
+    };
+    let config = ExchangeConfig { core, keys: plan.keys, seed: plan.options.seed };
+    House::new(Exchange::new(config, source), clock)
+}
+
+async fn accept(house: Rc<House>, listener: TcpListener, tls: Option<TlsAcceptor>) {
+    let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    // The semaphore is never closed, so it always gives a permit in the end.
+    while let Ok(permit) = room.clone().acquire_owned().await {
+        match listener.accept().await {
+            Ok((stream, peer)) => {
+                let greeting = greet(house.clone(), stream, peer, tls.clone());
+                tokio::task::spawn_local(async move {
+                    greeting.await;
+                    drop(permit);
+                });
+            }
+            // Out of descriptors, most likely: connections that end make room.
+            Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
+        }
+    }
+}
+
+async fn greet(house: Rc<House>, stream: TcpStream, peer: SocketAddr, tls: Option<TlsAcceptor>) {
+    // Latency is the point; a socket without the option still works.
+    let _ = stream.set_nodelay(true);
+    match tls {
+        None => http::serve(house, stream, peer.ip()).await,
+        Some(tls) => {
+            if let Ok(Ok(stream)) = tokio::time::timeout(TLS_TIMEOUT, tls.accept(stream)).await {
+                http::serve(house, stream, peer.ip()).await;
+            }
+        }
+    }
+}
+
+async fn pass_time(house: &House, market_ended: &AtomicBool) {
+    loop {
+        let ended = house.with(|exchange, now| {
+            exchange.advance(now);
+            exchange.core().market_ended() || exchange.market_failure().is_some()
+        });
+        market_ended.store(ended, Ordering::Relaxed);
+        house.wait().await;
+    }
+}
+
+/// Answers until somebody asks for the end, or nobody is left to ask.
+async fn answer(house: &House, mut inbox: mpsc::UnboundedReceiver<Ask>) {
+    while let Some(ask) = inbox.recv().await {
+        let books = house.with(|exchange, _| ledger::read(exchange.core()));
+        match ask {
+            Ask::Ledger(to) => drop(to.send(books)),
+            Ask::Stop(to) => return drop(to.send(books)),
+        }
+    }
+}
+
+/// What the account starts with: 10,000 USDT.
+const WALLET: Notional = Notional::from_units(10_000 * 100_000_000);
+/// Leverage of every symbol at the start, as Binance has it for new accounts.
+const LEVERAGE: u32 = 20;
+/// Fees of a regular user.
+const MAKER_FEE_PPM: i64 = 200;
+const TAKER_FEE_PPM: i64 = 500;
+/// HTTP connections at a time; more wait until one ends.
+const CONNECTIONS_MAX: usize = 400;
+/// A TLS handshake takes no longer than this, or the connection is dropped.
+const TLS_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long the close frames get to leave.
+const GOODBYE: Duration = Duration::from_millis(20);
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);

@@ -1,0 +1,17 @@
+//! The command line, the configuration, the pipeline and the server shell of the simulated exchange.
+//!
+//! `pipeline` is the file to read first: it builds rings and stages and puts them on threads. Here rooms meet; nothing
+//! here knows how to parse a message, price an order or match one.
+
+pub mod pipeline;
+pub mod rooms;
+pub mod venue;
+
+pub mod cli;
+pub mod config;
+
+pub mod check;
+pub mod exchange;
+pub mod ledger;
+pub mod status;
+pub mod trade;

@@ -1,0 +1,249 @@
+//! The file to read first: builds the rings and the stages, links them, and puts them on threads.
+//!
+//! ```text
+//!   feed ──▶ engine ──▶ risk ──▶ oms ◀──▶ exchange          storage ◀── every room's log ring
+//! ```
+//! The rings themselves, and what else they carry, are in `backtest/src/links.rs`, shared with virtual worlds. Feed and
+//! oms ask for REST calls by ring, and a cold thread each performs them. Stages that share a core share a thread and
+//! run in order.
+//!
+//! Never decides anything about trading. Runs on the main thread; what it starts is listed in [`Pipeline`].
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use crossbeam::channel::{Receiver, Sender, bounded};
+use optiflow_backtest::links::{self, Links, Outside, RestLine};
+use optiflow_base::clock::{Clock, Nanos, RealClock};
+use optiflow_base::control::{Command, Milestone};
+use optiflow_base::log::LogEvent;
+use optiflow_base::placement::{self, Seat, Wait, Waiter};
+use optiflow_base::ring::{Rx, Tx};
+use optiflow_base::stage::{Progress, Room, Stage};
+use optiflow_engine::engine::{Engine, EngineConfig};
+use optiflow_feed::{Feed, FeedConfig};
+use optiflow_oms::binance::rest::RestClient;
+use optiflow_oms::stage::{Oms, OmsConfig};
+use optiflow_risk::{Risk, RiskConfig};
+use optiflow_storage::{Storage, Summary};
+use optiflow_wire::transport::TcpDialer;
+
+/// Everything the rooms need to be built.
+pub struct Rooms {
+    /// Stage 1.
+    pub feed: FeedConfig,
+    /// Stage 2.
+    pub engine: EngineConfig,
+    /// Stage 3.
+    pub risk: RiskConfig,
+    /// Stage 4.
+    pub oms: OmsConfig,
+    /// Stage 5, already open.
+    pub storage: Storage,
+    /// Performs the feed's REST calls.
+    pub feed_rest: RestClient,
+    /// Performs the oms's REST calls.
+    pub oms_rest: RestClient,
+}
+
+/// The running pipeline, seen from the main thread.
+pub struct Pipeline {
+    /// What the oms stage has to say.
+    pub milestones: Rx<Milestone>,
+    commands: [Tx<Command>; 2],
+    halt: Arc<AtomicBool>,
+    /// Hot seats first, then REST.
+    threads: Vec<JoinHandle<()>>,
+    storage: StorageThread,
+}
+
+/// Links the rooms with rings and starts a thread for every seat.
+///
+/// # Errors
+/// When the operating system refuses a thread.
+pub fn start(rooms: Rooms, seats: &[Seat], clock: &RealClock) -> std::io::Result<Pipeline> {
+    let Links { feed, engine, risk, oms, outside } = Links::new();
+    let mut stages: Vec<(Room, Box<dyn Stage + Send>)> = vec![
+        (Room::Feed, Box::new(Feed::new(rooms.feed, || TcpDialer, clock.clone(), feed))),
+        (Room::Engine, Box::new(Engine::new(rooms.engine, clock.clone(), engine))),
+        (Room::Risk, Box::new(Risk::new(rooms.risk, clock.clone(), risk))),
+        (Room::Oms, Box::new(Oms::new(rooms.oms, || TcpDialer, clock.clone(), oms))),
+    ];
+    let Outside { feed_rest, oms_rest, logs, milestones, commands } = outside;
+    let halt = Arc::new(AtomicBool::new(false));
+    let mut threads = Vec::new();
+    let mut cold = (None, None);
+    for seat in seats {
+        if seat.rooms.contains(&Room::Storage) {
+            cold.0 = seat.core;
+        } else if seat.rooms.contains(&Room::Control) {
+            cold.1 = seat.core;
+        } else {
+            let (mine, others) = stages.into_iter().partition(|(room, _)| seat.rooms.contains(room));
+            stages = others;
+            threads.push(start_seat(seat.clone(), mine, clock.clone(), halt.clone())?);
+        }
+    }
+    assert!(stages.is_empty(), "the placement seats every hot room");
+    for (client, line) in [(rooms.feed_rest, feed_rest), (rooms.oms_rest, oms_rest)] {
+        threads.push(start_rest(client, line, cold.1, clock.clone(), halt.clone())?);
+    }
+    let storage = StorageThread::start(rooms.storage, logs, cold.0, clock.clone())?;
+    Ok(Pipeline { milestones, commands, halt, threads, storage })
+}
+
+impl Pipeline {
+    /// Asks for an orderly stop: no new risk, everything cancelled; the oms answers with a milestone.
+    pub fn stop(&mut self) {
+        links::stop(&mut self.commands);
+    }
+
+    /// The session so far.
+    pub fn summary(&self) -> Summary {
+        self.storage.shown.summary.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Has a thread ended that should run until told otherwise? Names the trouble.
+    pub fn trouble(&self) -> Option<String> {
+        let ended = self.threads.iter().find(|thread| thread.is_finished());
+        let ended = ended.map(|thread| format!("thread {} ended", thread.thread().name().unwrap_or("?")));
+        ended.or_else(|| self.storage.shown.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone())
+    }
+
+    /// Ends every thread, hot ones first, lets storage drain what they wrote, and closes the session with `outcome`.
+    ///
+    /// # Errors
+    /// Says what storage could not write.
+    pub fn finish(self, outcome: &str) -> Result<Summary, String> {
+        self.halt.store(true, Ordering::Relaxed);
+        let mut failed = None;
+        for thread in self.threads {
+            let name = thread.thread().name().unwrap_or("?").to_owned();
+            if thread.join().is_err() {
+                failed = Some(format!("thread {name} panicked"));
+            }
+        }
+        let summary = self.storage.finish(outcome)?;
+        failed.map_or(Ok(summary), Err)
+    }
+}
+
+fn start_seat(
+    seat: Seat,
+    mut stages: Vec<(Room, Box<dyn Stage + Send>)>,
+    clock: RealClock,
+    halt: Arc<AtomicBool>,
+) -> std::io::Result<JoinHandle<()>> {
+    let names: Vec<&str> = stages.iter().map(|(room, _)| room.name()).collect();
+    thread::Builder::new().name(names.join("+")).spawn(move || {
+        pin_or_say(seat.core);
+        let mut waiter = Waiter::new(seat.wait);
+        while !halt.load(Ordering::Relaxed) {
+            let mut progress = Progress::Idle;
+            for (_, stage) in &mut stages {
+                progress = progress.or(stage.step(clock.now()));
+            }
+            waiter.after(progress);
+        }
+    })
+}
+
+fn start_rest(
+    mut client: RestClient,
+    mut line: RestLine,
+    core: Option<usize>,
+    clock: RealClock,
+    halt: Arc<AtomicBool>,
+) -> std::io::Result<JoinHandle<()>> {
+    thread::Builder::new().name(line.calls.name().to_owned()).spawn(move || {
+        pin_or_say(core);
+        let mut waiter = Waiter::new(Wait::Park);
+        while !halt.load(Ordering::Relaxed) {
+            let Some(call) = line.calls.pop() else {
+                waiter.after(Progress::Idle);
+                continue;
+            };
+            let mut reply = client.perform(&call, &clock);
+            // The stage drains its replies on every step; a full ring only means that it is busy right now.
+            while let Err(refused) = line.replies.push(reply) {
+                if halt.load(Ordering::Relaxed) {
+                    return;
+                }
+                reply = refused;
+                waiter.after(Progress::Idle);
+            }
+        }
+    })
+}
+
+struct StorageThread {
+    shown: Arc<Shown>,
+    outcome: Sender<String>,
+    thread: JoinHandle<Result<Summary, String>>,
+}
+
+/// What the main thread sees of storage, renewed a few times a second.
+struct Shown {
+    summary: Mutex<Summary>,
+    trouble: Mutex<Option<String>>,
+}
+
+impl StorageThread {
+    fn start(
+        mut storage: Storage,
+        logs: Vec<Rx<LogEvent>>,
+        core: Option<usize>,
+        clock: RealClock,
+    ) -> std::io::Result<StorageThread> {
+        storage.attach(logs);
+        let shown = Arc::new(Shown { summary: Mutex::new(storage.summary()), trouble: Mutex::new(None) });
+        let (outcome, ended) = bounded(1);
+        let mine = shown.clone();
+        let thread = thread::Builder::new().name("storage".to_owned()).spawn(move || {
+            pin_or_say(core);
+            keep(&mut storage, &clock, &mine, &ended)
+        })?;
+        Ok(StorageThread { shown, outcome, thread })
+    }
+
+    fn finish(self, outcome: &str) -> Result<Summary, String> {
+        // A thread that is gone cannot be told; joining it says why.
+        let _ = self.outcome.send(outcome.to_owned());
+        self.thread.join().unwrap_or_else(|_| Err("thread storage panicked".to_owned()))
+    }
+}
+
+/// Drains the logs until an outcome is given; then drains what is left and closes the session.
+fn keep(storage: &mut Storage, clock: &RealClock, shown: &Shown, ended: &Receiver<String>) -> Result<Summary, String> {
+    let mut waiter = Waiter::new(Wait::Park);
+    let mut shown_at = Nanos(0);
+    let mut outcome = None;
+    loop {
+        let now = clock.now();
+        outcome = outcome.or_else(|| ended.try_recv().ok());
+        let progress = storage.step(now);
+        if let (Progress::Idle, Some(outcome)) = (progress, &outcome) {
+            return storage.finish(outcome, now).map_err(|error| error.to_string());
+        }
+        if now >= shown_at + SUMMARY_PERIOD {
+            shown_at = now;
+            *shown.summary.lock().unwrap_or_else(PoisonError::into_inner) = storage.summary();
+            if let Some(error) = storage.failed() {
+                *shown.trouble.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.to_string());
+            }
+        }
+        waiter.after(progress);
+    }
+}
+
+fn pin_or_say(core: Option<usize>) {
+    let Some(core) = core else { return };
+    if let Err(problem) = placement::pin(core) {
+        eprintln!("optiflow: {problem}; running unpinned");
+    }
+}
+
+/// How fresh the status line is.
+const SUMMARY_PERIOD: Duration = Duration::from_millis(250);

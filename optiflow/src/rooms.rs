@@ -1,0 +1,172 @@
+//! Configuration + exchange → everything the rooms are built from: rules, fees, limits, clock, database.
+//!
+//! The blocking questions that must be answered before the first order are asked here, on the main thread. Trades
+//! nothing; changes nothing at the exchange.
+
+use std::io::Read;
+use std::path::Path;
+
+use optiflow_base::clock::{Clock, RealClock};
+use optiflow_base::ids::SymbolName;
+use optiflow_base::instrument::Instrument;
+use optiflow_engine::engine::{EngineConfig, EngineSymbol};
+use optiflow_engine::strategies::scalping_v1::ScalpingV1;
+use optiflow_engine::strategy::Strategy;
+use optiflow_feed::{FeedConfig, FeedSymbol, Silence};
+use optiflow_oms::binance::rest::RestClient;
+use optiflow_oms::binance::setup;
+use optiflow_oms::stage::OmsConfig;
+use optiflow_oms::time::ExchangeTime;
+use optiflow_risk::{RiskConfig, RiskSymbol};
+use optiflow_storage::{SessionInfo, SessionSymbol, Storage, next_epoch};
+use optiflow_wire::limits::Limits;
+use sha2::{Digest, Sha256};
+
+use crate::config::{Config, FeedSettings, Mode, StrategyConfig};
+use crate::pipeline::Rooms;
+use crate::venue::Venue;
+
+/// Asks the exchange what must be known, opens the database, and prepares every room.
+///
+/// # Errors
+/// Says what was being done and what to do now.
+pub fn build(config: &Config, text: &str, venue: &Venue, clock: &RealClock) -> Result<Rooms, String> {
+    let time = ExchangeTime::new();
+    let say = |error: optiflow_oms::error::OmsError| error.to_string();
+    let client = || RestClient::new(&venue.rest, &venue.roots, Some(venue.key.clone()), time.clone()).map_err(say);
+    let mut rest = client()?;
+    let names: Vec<SymbolName> = config.symbols.iter().map(|symbol| symbol.name).collect();
+    setup::sync_time(&mut rest, clock, &time).map_err(say)?;
+    let mut rules = setup::exchange_rules(&mut rest, clock, &names, MARGIN_ASSET).map_err(say)?;
+    setup::require_one_way(&mut rest, clock).map_err(say)?;
+    setup::fees(&mut rest, clock, &mut rules.instruments).map_err(say)?;
+    rules.orders = setup::order_limits(&mut rest, clock).map_err(say)?;
+
+    let epoch = next_epoch(&config.storage.path).map_err(|error| error.to_string())?;
+    let session = session(config, text, venue, clock, epoch, &rules.instruments);
+    let storage = Storage::open(&config.storage.path, &session).map_err(|error| error.to_string())?;
+    Ok(Rooms {
+        feed: feed(config, venue, &rules.instruments, epoch)?,
+        engine: engine(config, &rules.instruments, epoch),
+        risk: risk(config, &rules),
+        oms: oms(config, venue, &rules.instruments, time.clone(), epoch)?,
+        storage,
+        feed_rest: client()?,
+        oms_rest: client()?,
+    })
+}
+
+fn feed(config: &Config, venue: &Venue, instruments: &[Instrument], seed: u32) -> Result<FeedConfig, String> {
+    let FeedSettings { depth, depth_silence, top_silence, trade_silence, mark_silence, .. } = &config.feed;
+    Ok(FeedConfig {
+        symbols: instruments.iter().map(|one| FeedSymbol { id: one.symbol, name: one.name }).collect(),
+        public: venue.endpoint(&venue.streams)?,
+        market: venue.endpoint(&venue.streams)?,
+        depth_speed: depth.clone(),
+        silence: Silence { depth: *depth_silence, top: *top_silence, trade: *trade_silence, mark: *mark_silence },
+        limits: Limits::market(),
+        seed: seed.into(),
+    })
+}
+
+fn engine(config: &Config, instruments: &[Instrument], epoch: u32) -> EngineConfig {
+    let symbol = |(index, instrument): (usize, &Instrument)| EngineSymbol {
+        instrument: *instrument,
+        strategy: strategy(&config.symbols[index].strategy),
+    };
+    EngineConfig {
+        symbols: instruments.iter().enumerate().map(symbol).collect(),
+        epoch,
+        sample_every: config.storage.signal_every,
+        flow_window: config.feed.flow_window,
+    }
+}
+
+fn strategy(config: &StrategyConfig) -> Box<dyn Strategy + Send> {
+    match config {
+        StrategyConfig::ScalpingV1(config) => Box::new(ScalpingV1::new(config.clone())),
+    }
+}
+
+/// Our limits, and the exchange's where they are lower.
+fn risk(config: &Config, rules: &setup::Rules) -> RiskConfig {
+    let symbol = |(index, instrument): (usize, &Instrument)| {
+        let limits = &config.symbols[index];
+        RiskSymbol {
+            instrument: *instrument,
+            order_notional_max: limits.order_notional_max,
+            position_notional_max: limits.position_notional_max,
+            open_orders_max: limits.open_orders_max,
+            price_band_ppm: limits.price_band_ppm,
+        }
+    };
+    RiskConfig {
+        symbols: rules.instruments.iter().enumerate().map(symbol).collect(),
+        orders_ten_seconds: config.risk.orders_ten_seconds.min(rules.orders.ten_seconds),
+        orders_minute: config.risk.orders_minute.min(rules.orders.minute),
+        weight_minute: config.risk.weight_minute.min(rules.weight_minute),
+        reserve_percent: config.risk.reserve_percent,
+        quote_age_max: config.risk.quote_age_max,
+    }
+}
+
+fn oms(
+    config: &Config,
+    venue: &Venue,
+    instruments: &[Instrument],
+    time: ExchangeTime,
+    seed: u32,
+) -> Result<OmsConfig, String> {
+    Ok(OmsConfig {
+        instruments: instruments.to_vec(),
+        ws_api: venue.endpoint(&venue.ws_api)?,
+        private: venue.endpoint(&venue.streams)?,
+        key: venue.key.clone(),
+        time,
+        margin_asset: MARGIN_ASSET.to_owned(),
+        recv_window_ms: config.oms.recv_window_ms,
+        reply_timeout: config.oms.reply_timeout,
+        stop_timeout: config.oms.stop_timeout,
+        limits: Limits::orders(),
+        seed: seed.into(),
+    })
+}
+
+fn session(
+    config: &Config,
+    text: &str,
+    venue: &Venue,
+    clock: &RealClock,
+    epoch: u32,
+    instruments: &[Instrument],
+) -> SessionInfo {
+    SessionInfo {
+        epoch,
+        started: clock.now(),
+        mode: match config.mode {
+            Mode::Sim => "sim",
+            Mode::Testnet => "testnet",
+            Mode::Live => "live",
+        }
+        .to_owned(),
+        venue: venue.rest.clone(),
+        margin_asset: MARGIN_ASSET.to_owned(),
+        config_hash: hash(text.as_bytes()),
+        binary_hash: std::env::current_exe().ok().and_then(|path| hash_of_file(&path)).unwrap_or_default(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        symbols: instruments.iter().map(SessionSymbol::of).collect(),
+    }
+}
+
+fn hash(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn hash_of_file(path: &Path) -> Option<String> {
+    let mut bytes = Vec::new();
+    std::fs::File::open(path).ok()?.read_to_end(&mut bytes).ok()?;
+    Some(hash(&bytes))
+}
+
+/// The asset that profits and fees are paid in.
+const MARGIN_ASSET: &str = "USDT";

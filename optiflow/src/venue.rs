@@ -1,0 +1,167 @@
+//! Where the exchange is and with which key: embedded, already running, testnet or live.
+//!
+//! Starts the embedded exchange when the configuration asks for it, reads key files, and refuses everything that could
+//! reach real money by mistake. Never logs a key. Runs on the main thread before the pipeline starts.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use optiflow_base::secret::Secret;
+use optiflow_oms::binance::hosts;
+use optiflow_oms::binance::sign::ApiKey;
+use optiflow_wire::endpoint::Endpoint;
+use optiflow_wire::tls::Roots;
+use serde::Deserialize;
+
+use crate::cli::TradeArgs;
+use crate::config::{Config, Mode};
+use crate::exchange::{self, ExchangeOptions, Running};
+
+/// An exchange that can be traded on.
+pub struct Venue {
+    /// Base URL of REST.
+    pub rest: String,
+    /// Base URL of the streams.
+    pub streams: String,
+    /// URL of the WebSocket API.
+    pub ws_api: String,
+    /// Whom TLS trusts.
+    pub roots: Roots,
+    /// With which key.
+    pub key: Arc<ApiKey>,
+    /// The embedded exchange, when there is one.
+    pub embedded: Option<Running>,
+}
+
+impl Venue {
+    /// Finds or starts the exchange that the configuration and the flags name.
+    ///
+    /// # Errors
+    /// Says what was being done and what to do now.
+    pub fn open(config: &Config, args: &TradeArgs) -> Result<Venue, String> {
+        match (config.mode, args.live) {
+            (Mode::Live, false) => {
+                return Err("mode is \"live\", but --live is missing: real money needs both".to_owned());
+            }
+            (Mode::Sim | Mode::Testnet, true) => {
+                return Err("--live was given, but the configuration's mode is not \"live\"".to_owned());
+            }
+            (Mode::Live, true) | (Mode::Sim | Mode::Testnet, false) => {}
+        }
+        match (config.mode, &args.exchange) {
+            (Mode::Sim, None) => Venue::embedded(config, args),
+            (Mode::Sim, Some(file)) => Venue::running(file),
+            (Mode::Testnet | Mode::Live, Some(_)) => Err("--exchange works with mode = \"sim\" only".to_owned()),
+            (Mode::Testnet, None) => Venue::real(&hosts::TESTNET, config),
+            (Mode::Live, None) => Venue::real(&hosts::MAINNET, config),
+        }
+    }
+
+    /// An endpoint under one of the base URLs.
+    ///
+    /// # Errors
+    /// When the host cannot be resolved or the roots cannot be read.
+    pub fn endpoint(&self, url: &str) -> Result<Endpoint, String> {
+        Endpoint::resolve(url, &self.roots).map_err(|error| error.to_string())
+    }
+
+    fn embedded(config: &Config, args: &TradeArgs) -> Result<Venue, String> {
+        let options = ExchangeOptions {
+            port: 0,
+            market: args.market.clone().unwrap_or_else(|| config.sim.market.clone()),
+            seed: args.seed.unwrap_or(config.sim.seed),
+            speed: args.speed.unwrap_or(config.sim.speed),
+            tls: config.sim.tls,
+            folder: config.sim.folder.clone(),
+        };
+        let running = exchange::start(options).map_err(|error| error.to_string())?;
+        let secret = Secret::new(running.api_secret.as_bytes().to_vec());
+        let key = ApiKey::hmac(&running.api_key, &secret).map_err(|error| error.to_string())?;
+        Ok(Venue {
+            rest: running.rest.clone(),
+            streams: running.streams.clone(),
+            ws_api: running.ws_api.clone(),
+            roots: running.ca_file.clone().map_or(Roots::WebPki, Roots::CaFile),
+            key: Arc::new(key),
+            embedded: Some(running),
+        })
+    }
+
+    fn running(file: &Path) -> Result<Venue, String> {
+        let said = fs::read_to_string(file).map_err(|error| {
+            format!(
+                "reading {}: {error}; give the file that holds the line of `optiflow exchange --json`",
+                file.display()
+            )
+        })?;
+        let said: Said = serde_json::from_str(said.trim())
+            .map_err(|error| format!("{}: is not the line of `optiflow exchange --json`: {error}", file.display()))?;
+        for url in [&said.rest, &said.streams, &said.ws_api] {
+            if !is_loopback(url) {
+                return Err(format!(
+                    "{}: {url} is not on this machine; mode \"sim\" stays on loopback",
+                    file.display()
+                ));
+            }
+        }
+        let secret = Secret::new(said.api_secret.into_bytes());
+        let key = ApiKey::hmac(&said.api_key, &secret).map_err(|error| error.to_string())?;
+        Ok(Venue {
+            rest: said.rest,
+            streams: said.streams,
+            ws_api: said.ws_api,
+            roots: said.ca_file.map_or(Roots::WebPki, |path| Roots::CaFile(path.into())),
+            key: Arc::new(key),
+            embedded: None,
+        })
+    }
+
+    fn real(hosts: &hosts::Hosts, config: &Config) -> Result<Venue, String> {
+        let keys = config.keys.as_ref().ok_or("this mode needs a [keys] table")?;
+        Ok(Venue {
+            rest: hosts.rest.to_owned(),
+            streams: hosts.streams.to_owned(),
+            ws_api: hosts.ws_api.to_owned(),
+            roots: Roots::WebPki,
+            key: Arc::new(
+                ApiKey::from_files(&keys.api_key_file, &keys.secret_file).map_err(|error| error.to_string())?,
+            ),
+            embedded: None,
+        })
+    }
+}
+
+/// The line that `optiflow exchange --json` prints; what is not needed here is left out.
+#[derive(Deserialize)]
+struct Said {
+    rest: String,
+    streams: String,
+    ws_api: String,
+    api_key: String,
+    api_secret: String,
+    ca_file: Option<String>,
+}
+
+fn is_loopback(url: &str) -> bool {
+    let host = url.split("://").nth(1).unwrap_or("").split(['/', ':']).next().unwrap_or("");
+    host == "localhost" || host.parse::<std::net::Ipv4Addr>().is_ok_and(|address| address.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_loopback_counts_as_a_simulated_exchange() {
+        for (url, expected) in [
+            ("http://127.0.0.1:9000", true),
+            ("wss://localhost:9000/ws-fapi/v1", true),
+            ("https://fapi.binance.com", false),
+            ("https://127.0.0.1.example.com", false),
+            ("nonsense", false),
+        ] {
+            assert_eq!(is_loopback(url), expected, "{url}");
+        }
+    }
+}

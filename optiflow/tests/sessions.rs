@@ -1,0 +1,189 @@
+//! Whole sessions of the real program over real loopback sockets: trade, recorded market, a killed exchange, bad input.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+#[test]
+fn a_session_ends_with_nothing_open_and_agrees_with_the_exchange() {
+    let folder = Folder::new("synthetic");
+    let output = optiflow(&["trade", "--for", "20s", "--json", "--db", &folder.path("log.db")]);
+    let result = json(&output);
+    assert!(output.status.success(), "{result:#}");
+    assert!(result["ledger"].as_str().unwrap().starts_with("database and exchange agree"), "{result:#}");
+    assert!(count(&result, "orders", "accepted") >= 5, "{result:#}");
+    assert_eq!(count(&result, "orders", "open"), 0, "{result:#}");
+    assert_eq!(result["summary"]["log_events_lost"], 0, "{result:#}");
+    assert_eq!(result["summary"]["rows_lost"], 0, "{result:#}");
+}
+
+#[test]
+fn a_recorded_market_is_traded_like_any_other() {
+    let Some(market) = recording() else { return };
+    let folder = Folder::new("recorded");
+    let output = optiflow(&["trade", "--for", "20s", "--json", "--market", &market, "--db", &folder.path("log.db")]);
+    let result = json(&output);
+    assert!(output.status.success(), "{result:#}");
+    assert!(count(&result, "orders", "accepted") >= 1, "{result:#}");
+}
+
+#[test]
+fn an_exchange_that_is_killed_and_started_again_is_traded_on_again() {
+    let folder = Folder::new("killed");
+    let port = free_port();
+    let exchange = Exchange::start(&folder, port);
+    let mut trader = spawn(&folder, &exchange.line);
+    std::thread::sleep(Duration::from_secs(8));
+    drop(exchange);
+    std::thread::sleep(Duration::from_secs(2));
+    let _again = Exchange::start(&folder, port);
+    wait(&mut trader, Duration::from_secs(90));
+    let said = fs::read_to_string(folder.path("trade.json")).unwrap();
+    let result: Value = serde_json::from_str(&said).unwrap_or_else(|error| panic!("{error}: {said}"));
+    assert!(trader.wait().unwrap().success(), "{result:#}");
+    assert_eq!(count(&result, "orders", "open"), 0, "{result:#}");
+    let notices = result["summary"]["notices"].to_string();
+    assert!(notices.contains("disconnected"), "{result:#}");
+    let (before, after) = accepted_around_the_longest_pause(&folder.path("log.db"));
+    assert!(before > 0 && after > 0, "{before} orders before the crash, {after} after it: {result:#}");
+}
+
+#[test]
+fn a_configuration_with_several_mistakes_lists_them_all() {
+    let folder = Folder::new("mistakes");
+    let path = folder.path("bad.toml");
+    fs::write(&path, "mode = \"simm\"\nrunfor = 5\n[risk]\norders_minute = -1\n[[symbol]]\nname = \"btcusdt\"\n")
+        .unwrap();
+    for command in [&["check", &path][..], &["trade", "--config", &path]] {
+        let output = optiflow(command);
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        for part in ["mode", "runfor", "orders_minute", "weight_minute", "btcusdt", "order_notional_max"] {
+            assert!(said.contains(part), "{part} is missing in:\n{said}");
+        }
+    }
+}
+
+#[test]
+fn live_money_needs_the_flag_and_the_configuration() {
+    let folder = Folder::new("live");
+    let output = optiflow(&["trade", "--live", "--db", &folder.path("log.db")]);
+    assert!(!output.status.success());
+    assert!(String::from_utf8(output.stderr).unwrap().contains("mode is not \"live\""));
+}
+
+fn optiflow(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_optiflow")).args(args).current_dir(root()).output().unwrap()
+}
+
+fn json(output: &Output) -> Value {
+    let said = String::from_utf8_lossy(&output.stdout);
+    serde_json::from_str(&said)
+        .unwrap_or_else(|error| panic!("{error}: {said}\n{}", String::from_utf8_lossy(&output.stderr)))
+}
+
+fn count(result: &Value, group: &str, field: &str) -> u64 {
+    result["summary"][group][field].as_u64().unwrap_or_else(|| panic!("no {group}.{field} in {result:#}"))
+}
+
+/// `optiflow exchange` as a process that is killed when dropped.
+struct Exchange {
+    process: Child,
+    line: PathBuf,
+}
+
+impl Exchange {
+    fn start(folder: &Folder, port: u16) -> Exchange {
+        let line = PathBuf::from(folder.path("exchange.json"));
+        let process = Command::new(env!("CARGO_BIN_EXE_optiflow"))
+            .args(["exchange", "--json", "--port", &port.to_string(), "--folder", &folder.path("keys")])
+            .stdout(File::create(&line).unwrap())
+            .spawn()
+            .unwrap();
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while !fs::read_to_string(&line).unwrap().contains('\n') {
+            assert!(Instant::now() < deadline, "the exchange does not listen");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Exchange { process, line }
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn spawn(folder: &Folder, exchange: &Path) -> Child {
+    Command::new(env!("CARGO_BIN_EXE_optiflow"))
+        .args(["trade", "--for", "30s", "--json", "--db", &folder.path("log.db")])
+        .arg("--exchange")
+        .arg(exchange)
+        .current_dir(root())
+        .stdout(File::create(folder.path("trade.json")).unwrap())
+        .spawn()
+        .unwrap()
+}
+
+fn wait(trader: &mut Child, patience: Duration) {
+    let deadline = Instant::now() + patience;
+    while trader.try_wait().unwrap().is_none() {
+        assert!(Instant::now() < deadline, "the trader does not end");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// Orders accepted before and after the longest time without any: the crash.
+fn accepted_around_the_longest_pause(path: &str) -> (usize, usize) {
+    let connection = rusqlite::Connection::open(path).unwrap();
+    let mut statement =
+        connection.prepare("SELECT at_ns FROM order_events WHERE what = 'accepted' ORDER BY at_ns").unwrap();
+    let times: Vec<i64> = statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+    let pauses = times.windows(2).map(|pair| pair[1] - pair[0]);
+    let Some((longest, _)) = pauses.enumerate().max_by_key(|(_, pause)| *pause) else { return (times.len(), 0) };
+    (longest + 1, times.len() - longest - 1)
+}
+
+fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+fn recording() -> Option<String> {
+    let shared = std::env::var_os("OPTIFLOW_SHARED").map_or_else(|| root().join("../shared"), PathBuf::from);
+    let files = ["btcusdt_20230404.dat.gz", "btcusdt_20230405.dat.gz"].map(|name| shared.join("data/usdm").join(name));
+    if files.iter().all(|file| file.exists()) {
+        return Some(files.map(|file| file.to_string_lossy().into_owned()).join(","));
+    }
+    eprintln!("skipped: no recordings in {}", shared.display());
+    None
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize().unwrap()
+}
+
+/// A temporary folder, removed at the end.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Folder {
+        let path = std::env::temp_dir().join(format!("optiflow-{name}-{}", std::process::id()));
+        fs::create_dir_all(&path).unwrap();
+        Folder(path)
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.0.join(name).to_string_lossy().into_owned()
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}

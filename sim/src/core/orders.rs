@@ -1,0 +1,148 @@
+//! Every order and fill the exchange knows: alive ones without bound, ended ones up to a bound.
+//!
+//! Never decides anything. Ids count up from the exchange's start in milliseconds × 1000, so that an exchange that is
+//! started again does not give an id out twice.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+
+use optiflow_base::clock::Nanos;
+
+use crate::words::{Fill, Order, OrderKey, OrderStatus, SymbolIndex};
+
+/// Orders by id, by client id and by being open; fills in order.
+#[derive(Debug)]
+pub struct Orders {
+    by_id: BTreeMap<u64, Order>,
+    /// Per symbol: the newest order of each client id. Looked up, never walked.
+    by_client: Vec<HashMap<String, u64>>,
+    /// Per symbol, oldest first.
+    open: Vec<BTreeSet<u64>>,
+    ended: VecDeque<u64>,
+    fills: VecDeque<Fill>,
+    next_order: u64,
+    next_trade: u64,
+}
+
+impl Orders {
+    /// No orders yet, for `symbols` symbols of an exchange started at `start`.
+    pub fn new(symbols: usize, start: Nanos) -> Orders {
+        let first = (start.millis() * 1_000).max(1);
+        Orders {
+            by_id: BTreeMap::new(),
+            by_client: vec![HashMap::new(); symbols],
+            open: vec![BTreeSet::new(); symbols],
+            ended: VecDeque::new(),
+            fills: VecDeque::new(),
+            next_order: first,
+            next_trade: first,
+        }
+    }
+
+    /// The id that the next order gets.
+    pub const fn next_id(&self) -> u64 {
+        self.next_order
+    }
+
+    /// Takes a trade id.
+    pub const fn take_trade_id(&mut self) -> u64 {
+        let id = self.next_trade;
+        self.next_trade += 1;
+        id
+    }
+
+    /// Takes a new order in; its id is [`Orders::next_id`].
+    pub fn add(&mut self, order: Order) {
+        assert!(order.id == self.next_order && order.status.is_open(), "a new order is open and has the next id");
+        self.next_order += 1;
+        let symbol = order.placed.symbol;
+        self.by_client[symbol].insert(order.placed.client_id.clone(), order.id);
+        self.open[symbol].insert(order.id);
+        self.by_id.insert(order.id, order);
+    }
+
+    /// Changes an open order; when that ends it, it moves to the history. `None` when there is no such open order.
+    pub fn change(&mut self, id: u64, change: impl FnOnce(&mut Order)) -> Option<&Order> {
+        let order = self.by_id.get_mut(&id).filter(|order| order.status.is_open())?;
+        change(order);
+        let (symbol, ended) = (order.placed.symbol, !order.status.is_open());
+        if ended {
+            self.open[symbol].remove(&id);
+            self.ended.push_back(id);
+            self.forget_oldest(id);
+        }
+        self.by_id.get(&id)
+    }
+
+    /// Keeps a fill.
+    pub fn add_fill(&mut self, fill: Fill) {
+        if self.fills.len() == FILLS_MAX {
+            self.fills.pop_front();
+        }
+        self.fills.push_back(fill);
+    }
+
+    /// The order of that id, alive or remembered.
+    pub fn by_id(&self, id: u64) -> Option<&Order> {
+        self.by_id.get(&id)
+    }
+
+    /// The order a client names: by id, or the newest with that client id.
+    pub fn find(&self, symbol: SymbolIndex, key: &OrderKey) -> Option<&Order> {
+        let id = match key {
+            OrderKey::Id(id) => id,
+            OrderKey::Client(client_id) => self.by_client.get(symbol)?.get(client_id)?,
+        };
+        self.by_id.get(id).filter(|order| order.placed.symbol == symbol)
+    }
+
+    /// Is an open order of that client id there?
+    pub fn is_client_id_open(&self, symbol: SymbolIndex, client_id: &str) -> bool {
+        let newest = self.by_client[symbol].get(client_id).and_then(|id| self.by_id.get(id));
+        newest.is_some_and(|order| order.status.is_open())
+    }
+
+    /// Open orders of a symbol, oldest first.
+    pub fn open(&self, symbol: SymbolIndex) -> impl Iterator<Item = &Order> {
+        self.open[symbol].iter().filter_map(|id| self.by_id.get(id))
+    }
+
+    /// How many orders of a symbol are open.
+    pub fn open_count(&self, symbol: SymbolIndex) -> usize {
+        self.open[symbol].len()
+    }
+
+    /// All orders, oldest first.
+    pub fn all(&self) -> impl Iterator<Item = &Order> {
+        self.by_id.values()
+    }
+
+    /// The fills, oldest first.
+    pub fn fills(&self) -> impl Iterator<Item = &Fill> {
+        self.fills.iter()
+    }
+
+    fn forget_oldest(&mut self, newest: u64) {
+        if self.ended.len() <= ENDED_ORDERS_MAX {
+            return;
+        }
+        let Some(id) = self.ended.pop_front() else { return };
+        assert!(id != newest, "the history is longer than one order");
+        let Some(order) = self.by_id.remove(&id) else { return };
+        let by_client = &mut self.by_client[order.placed.symbol];
+        if by_client.get(&order.placed.client_id) == Some(&id) {
+            by_client.remove(&order.placed.client_id);
+        }
+    }
+}
+
+impl OrderStatus {
+    /// Ended in a way that leaves a remainder?
+    pub const fn is_cut_short(self) -> bool {
+        matches!(self, OrderStatus::Canceled | OrderStatus::Expired | OrderStatus::ExpiredInMatch)
+    }
+}
+
+/// Ended orders that are remembered.
+const ENDED_ORDERS_MAX: usize = 100_000;
+/// Fills that are remembered.
+const FILLS_MAX: usize = 500_000;

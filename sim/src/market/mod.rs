@@ -1,0 +1,136 @@
+//! What drives the simulated exchange: a market that was recorded, or one that is made up.
+//!
+//! A source yields what the market did, in order; it knows nothing of orders, accounts or clients, and no clock: ticks
+//! carry the market's own time. Never borrows parsing from the rooms that trade. Which thread: whoever drives the core.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use crate::words::{Listing, MarketTick};
+
+pub mod listings;
+pub mod recorded;
+pub mod synthetic;
+
+/// Where market ticks come from.
+pub trait Source: Send {
+    /// The symbols it has; their order is their [`crate::words::SymbolIndex`]. Never changes.
+    fn listings(&self) -> &[Listing];
+
+    /// The next tick, `at` never going back; `None` when the market is over, for good.
+    ///
+    /// # Errors
+    /// When the recording cannot be read on; the source is then at its end.
+    fn next(&mut self) -> Result<Option<MarketTick>, SourceError>;
+}
+
+/// Opens `synthetic` (BTCUSDT), `synthetic:NAME[,NAME…]` or `FILE[,FILE…]`, several files being one recording.
+///
+/// # Errors
+/// When a file cannot be read or holds no market, or a synthetic symbol is not one we know.
+pub fn open(spec: &str, seed: u64) -> Result<Box<dyn Source>, SourceError> {
+    if spec == SYNTHETIC {
+        return Ok(Box::new(synthetic::Synthetic::new(seed, vec![listings::bitcoin()])));
+    }
+    if let Some(names) = spec.strip_prefix(SYNTHETIC).and_then(|rest| rest.strip_prefix(':')) {
+        let known = |name: &str| listings::known(name).ok_or_else(|| SourceError::UnknownSymbol(name.to_owned()));
+        let wanted: Result<Vec<Listing>, SourceError> = names.split(',').map(known).collect();
+        return Ok(Box::new(synthetic::Synthetic::new(seed, wanted?)));
+    }
+    let paths: Vec<PathBuf> = spec.split(',').map(PathBuf::from).collect();
+    Ok(Box::new(recorded::Recorded::open(&paths)?))
+}
+
+/// Why a market cannot be had.
+#[derive(Debug)]
+pub enum SourceError {
+    /// A file of the recording cannot be opened.
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system said.
+        error: std::io::Error,
+    },
+    /// A file of the recording cannot be read on.
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// The line that could not be read.
+        line: u64,
+        /// What went wrong.
+        error: std::io::Error,
+    },
+    /// More lines are malformed than can be put down to accidents.
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// The last malformed line.
+        line: u64,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// Nothing in the files is a market event.
+    NoMarket {
+        /// The files.
+        paths: Vec<PathBuf>,
+    },
+    /// The synthetic market has no parameters for the symbol.
+    UnknownSymbol(String),
+}
+
+impl fmt::Display for SourceError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            SourceError::Open { path, error } => {
+                write!(
+                    f,
+                    "opening the market recording {}: {error}; name a readable file, or `synthetic`",
+                    path.display()
+                )
+            }
+            SourceError::Read { path, line, error } => {
+                write!(
+                    f,
+                    "reading line {line} of {}: {error}; is the file damaged? try `gzip -t` on it",
+                    path.display()
+                )
+            }
+            SourceError::Malformed { path, line, what } => write!(
+                f,
+                "line {line} of {}: {what}; too many lines are malformed: a recording has lines `<local time> <JSON>`",
+                path.display()
+            ),
+            SourceError::NoMarket { paths } => write!(
+                f,
+                "no depth, trade or bookTicker event in {}; a recording has lines `<local time> <JSON>`",
+                paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
+            ),
+            SourceError::UnknownSymbol(name) => write!(
+                f,
+                "no synthetic market for {name:?}; choose among {}",
+                listings::KNOWN.map(|known| known.name).join(", ")
+            ),
+        }
+    }
+}
+
+impl std::error::Error for SourceError {}
+
+/// The word for the made-up market.
+pub const SYNTHETIC: &str = "synthetic";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_synthetic_market_has_bitcoin_or_what_is_named() {
+        let names = |spec: &str| -> Vec<String> {
+            open(spec, 1).unwrap().listings().iter().map(|listing| listing.name.clone()).collect()
+        };
+        assert_eq!(names("synthetic"), ["BTCUSDT"]);
+        assert_eq!(names("synthetic:ETHUSDT,DOGEUSDT"), ["ETHUSDT", "DOGEUSDT"]);
+        let error = open("synthetic:NOPEUSDT", 1).err().unwrap().to_string();
+        assert!(error.contains("NOPEUSDT") && error.contains("BTCUSDT, ETHUSDT"), "{error}");
+    }
+}
