@@ -1,10 +1,12 @@
 //! The command `exchange`: starts the exchange, says where it listens, waits for SIGINT or SIGTERM, says what happened.
 
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use serde::Serialize;
 use signal_hook::consts::{SIGINT, SIGTERM};
 
 use super::{ExchangeError, ExchangeOptions, Ledger, Running, start};
@@ -71,18 +73,32 @@ fn is_usage(error: &ExchangeError) -> bool {
     }
 }
 
+/// What `--json` prints, in the order of the contract.
+#[derive(Serialize)]
+struct Announcement<'a> {
+    rest: &'a str,
+    streams: &'a str,
+    ws_api: &'a str,
+    api_key: &'a str,
+    api_secret: &'a str,
+    ed25519_key_file: &'a Path,
+    ca_file: Option<&'a Path>,
+    ed25519_api_key: &'a str,
+}
+
 fn as_json(running: &Running) -> String {
-    serde_json::json!({
-        "rest": running.rest,
-        "streams": running.streams,
-        "ws_api": running.ws_api,
-        "api_key": running.api_key,
-        "api_secret": running.api_secret,
-        "ed25519_api_key": running.ed25519_api_key,
-        "ed25519_key_file": running.ed25519_key_file,
-        "ca_file": running.ca_file,
-    })
-    .to_string()
+    let announcement = Announcement {
+        rest: &running.rest,
+        streams: &running.streams,
+        ws_api: &running.ws_api,
+        api_key: &running.api_key,
+        api_secret: &running.api_secret,
+        ed25519_key_file: &running.ed25519_key_file,
+        ca_file: running.ca_file.as_deref(),
+        ed25519_api_key: &running.ed25519_api_key,
+    };
+    // Text and paths that the user named: a path that is no text cannot be told as JSON.
+    serde_json::to_string(&announcement).unwrap_or_else(|error| format!("{{\"error\":\"{error}\"}}"))
 }
 
 fn as_text(running: &Running) -> String {

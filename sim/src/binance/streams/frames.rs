@@ -129,7 +129,7 @@ pub fn kline(event: Nanos, listing: &Listing, interval: Interval, kline: &Kline,
 /// `24hrMiniTicker`
 pub fn mini_ticker(event: Nanos, listing: &Listing, day: &Day) -> String {
     format!(
-        r#"{{"e":"24hrMiniTicker","E":{},"s":"{}","c":"{}","o":"{}","h":"{}","l":"{}","v":"{}","q":"{}","st":1}}"#,
+        r#"{{"e":"24hrMiniTicker","E":{0},"s":"{1}","c":"{2}","o":"{3}","h":"{4}","l":"{5}","v":"{6}","q":"{7}","ps":"{1}","st":1}}"#,
         event.millis(),
         listing.name,
         price(listing, day.close),
@@ -145,7 +145,7 @@ pub fn mini_ticker(event: Nanos, listing: &Listing, day: &Day) -> String {
 pub fn ticker(event: Nanos, listing: &Listing, day: &Day) -> String {
     let (first_id, last_id) = day.ids.map_or((-1, -1), |(first, last)| (i128::from(first), i128::from(last)));
     format!(
-        r#"{{"e":"24hrTicker","E":{0},"s":"{1}","p":"{2}","P":"{3}","w":"{4}","c":"{5}","Q":"{6}","o":"{7}","h":"{8}","l":"{9}","v":"{10}","q":"{11}","O":{12},"C":{0},"F":{first_id},"L":{last_id},"n":{13},"st":1}}"#,
+        r#"{{"e":"24hrTicker","E":{0},"s":"{1}","p":"{2}","P":"{3}","w":"{4}","c":"{5}","Q":"{6}","o":"{7}","h":"{8}","l":"{9}","v":"{10}","q":"{11}","O":{12},"C":{0},"F":{first_id},"L":{last_id},"n":{13},"ps":"{1}","st":1}}"#,
         event.millis(),
         listing.name,
         price(listing, day.close - day.open),

@@ -11,7 +11,7 @@ use std::time::Duration;
 use optiflow_base::clock::Nanos;
 use serde_json::Value;
 
-use super::protocol::{self, Command};
+use super::protocol::{self, Command, RequestId};
 use super::route::{Opening, Wanted};
 use super::topic::{Route, Topic};
 use crate::binance::{ConnId, Outgoing};
@@ -91,7 +91,7 @@ impl Hub {
         }
         match protocol::read(text) {
             Err(refusal) => self.send(id, Outgoing::Text(refusal.into())),
-            Ok((request, command)) => self.perform(id, request, command),
+            Ok((request, command)) => self.perform(id, &request, command),
         }
     }
 
@@ -186,7 +186,7 @@ impl Hub {
         admitted
     }
 
-    fn perform(&mut self, id: ConnId, request: u64, command: Command) {
+    fn perform(&mut self, id: ConnId, request: &RequestId, command: Command) {
         let result = match command {
             Command::Subscribe(names) => {
                 for name in names {

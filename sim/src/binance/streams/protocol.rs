@@ -20,29 +20,39 @@ pub enum Command {
     GetCombined,
 }
 
+/// Names a request: a whole number, or text. Numbers are what is documented; Binance's own client sends text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RequestId(Value);
+
+impl RequestId {
+    fn of(request: &Value) -> Option<RequestId> {
+        request.get("id").filter(|id| id.is_u64() || id.is_string()).cloned().map(RequestId)
+    }
+}
+
 /// Reads a frame. The error is the answer to send.
-pub fn read(text: &str) -> Result<(u64, Command), String> {
+pub fn read(text: &str) -> Result<(RequestId, Command), String> {
     let value: Value =
         serde_json::from_str(text).map_err(|error| refusal(None, 3, &format!("Invalid JSON: {error}")))?;
-    let id = value.get("id").and_then(Value::as_u64);
-    let invalid = |reason: &str| refusal(id, 2, &format!("Invalid request: {reason}"));
+    let id = RequestId::of(&value);
+    let invalid = |reason: &str| refusal(id.as_ref(), 2, &format!("Invalid request: {reason}"));
     // Read again with types, from the text: the library then says line and column, as Binance does.
     let request: Request = serde_json::from_str(text).map_err(|error| invalid(&error.to_string()))?;
-    let id = id.ok_or_else(|| invalid("request ID must be an unsigned integer"))?;
-    let command = command(request).map_err(|(code, reason)| refusal(Some(id), code, reason))?;
+    let id = id.clone().ok_or_else(|| invalid("request ID must be an unsigned integer"))?;
+    let command = command(request).map_err(|(code, reason)| refusal(Some(&id), code, reason))?;
     Ok((id, command))
 }
 
 /// The answer to a command that was carried out.
-pub fn answer(id: u64, result: &Value) -> String {
-    format!(r#"{{"result":{result},"id":{id}}}"#)
+pub fn answer(id: &RequestId, result: &Value) -> String {
+    format!(r#"{{"result":{result},"id":{}}}"#, id.0)
 }
 
 /// A refusal: bare when the request carried no id that could be read.
-pub fn refusal(id: Option<u64>, code: u8, message: &str) -> String {
+pub fn refusal(id: Option<&RequestId>, code: u8, message: &str) -> String {
     let message = Value::from(message);
     match id {
-        Some(id) => format!(r#"{{"error":{{"code":{code},"msg":{message}}},"id":{id}}}"#),
+        Some(id) => format!(r#"{{"error":{{"code":{code},"msg":{message}}},"id":{}}}"#, id.0),
         None => format!(r#"{{"code":{code},"msg":{message}}}"#),
     }
 }
@@ -112,19 +122,22 @@ mod tests {
     #[test]
     fn a_frame_is_a_command_or_the_refusal_that_binance_sends() {
         let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
-        type Row = (&'static str, Result<(u64, Command), &'static str>);
+        type Row = (&'static str, Result<(Value, Command), &'static str>);
         let table: Vec<Row> = vec![
             (
                 r#"{"method":"SUBSCRIBE","params":["btcusdt@depth@100ms","btcusdt@bookTicker"],"id":1}"#,
-                Ok((1, Command::Subscribe(names(&["btcusdt@depth@100ms", "btcusdt@bookTicker"])))),
+                Ok((Value::from(1), Command::Subscribe(names(&["btcusdt@depth@100ms", "btcusdt@bookTicker"])))),
             ),
             (
                 r#"{"method":"UNSUBSCRIBE","params":["btcusdt@bookTicker"],"id":312}"#,
-                Ok((312, Command::Unsubscribe(names(&["btcusdt@bookTicker"])))),
+                Ok((Value::from(312), Command::Unsubscribe(names(&["btcusdt@bookTicker"])))),
             ),
-            (r#"{"method":"LIST_SUBSCRIPTIONS","id":3}"#, Ok((3, Command::List))),
-            (r#"{"method":"SET_PROPERTY","params":["combined",true],"id":5}"#, Ok((5, Command::SetCombined(true)))),
-            (r#"{"method":"GET_PROPERTY","params":["combined"],"id":2}"#, Ok((2, Command::GetCombined))),
+            (r#"{"method":"LIST_SUBSCRIPTIONS","id":3}"#, Ok((Value::from(3), Command::List))),
+            (
+                r#"{"method":"SET_PROPERTY","params":["combined",true],"id":5}"#,
+                Ok((Value::from(5), Command::SetCombined(true))),
+            ),
+            (r#"{"method":"GET_PROPERTY","params":["combined"],"id":2}"#, Ok((Value::from(2), Command::GetCombined))),
             (
                 r#"{"method":"SUBSCRIB","id":9}"#,
                 Err("{\"error\":{\"code\":2,\"msg\":\"Invalid request: unknown variant `SUBSCRIB`, expected one of \
@@ -142,8 +155,9 @@ mod tests {
                 r#"{"method":"LIST_SUBSCRIPTIONS"}"#,
                 Err(r#"{"code":2,"msg":"Invalid request: request ID must be an unsigned integer"}"#),
             ),
+            (r#"{"method":"LIST_SUBSCRIPTIONS","id":"2b9e"}"#, Ok((Value::from("2b9e"), Command::List))),
             (
-                r#"{"method":"LIST_SUBSCRIPTIONS","id":"x"}"#,
+                r#"{"method":"LIST_SUBSCRIPTIONS","id":-1}"#,
                 Err(r#"{"code":2,"msg":"Invalid request: request ID must be an unsigned integer"}"#),
             ),
             (
@@ -172,20 +186,22 @@ mod tests {
             ),
         ];
         for (frame, expected) in table {
-            assert_eq!(read(frame), expected.map_err(str::to_owned), "{frame}");
+            let expected = expected.map(|(id, command)| (RequestId(id), command)).map_err(str::to_owned);
+            assert_eq!(read(frame), expected, "{frame}");
         }
     }
 
     #[test]
     fn answers_read_as_binance_writes_them() {
-        assert_eq!(answer(1, &Value::Null), r#"{"result":null,"id":1}"#);
+        let id = |id: u64| RequestId(Value::from(id));
+        assert_eq!(answer(&id(1), &Value::Null), r#"{"result":null,"id":1}"#);
         assert_eq!(
-            answer(3, &Value::from(vec!["btcusdt@depth@100ms"])),
+            answer(&id(3), &Value::from(vec!["btcusdt@depth@100ms"])),
             r#"{"result":["btcusdt@depth@100ms"],"id":3}"#
         );
-        assert_eq!(answer(2, &Value::from(true)), r#"{"result":true,"id":2}"#);
+        assert_eq!(answer(&id(2), &Value::from(true)), r#"{"result":true,"id":2}"#);
         assert_eq!(
-            refusal(Some(77), 4, "Too many subscriptions"),
+            refusal(Some(&id(77)), 4, "Too many subscriptions"),
             r#"{"error":{"code":4,"msg":"Too many subscriptions"},"id":77}"#
         );
     }
