@@ -16,9 +16,10 @@ use optiflow_wire::transport::memory::{MemoryDialer, Pipe};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use tungstenite::handshake::HandshakeError;
 use tungstenite::handshake::server::{Callback, ErrorResponse, Request, Response, ServerHandshake};
+use tungstenite::protocol::WebSocketConfig;
 use tungstenite::protocol::frame::CloseFrame;
 use tungstenite::protocol::frame::coding::CloseCode;
-use tungstenite::{Message, WebSocket, accept_hdr};
+use tungstenite::{Message, WebSocket, accept_hdr_with_config};
 
 /// All connections of one exchange.
 pub struct FarEnd {
@@ -84,7 +85,9 @@ impl FarEnd {
             let conn = ConnId(self.next);
             self.next += 1;
             let upgrade = Upgrade { exchange: self.exchange.clone(), conn, now };
-            let peer = self.line(pipe).map_or(Peer::Gone, |line| greeted(accept_hdr(line, upgrade)));
+            let peer = self
+                .line(pipe)
+                .map_or(Peer::Gone, |line| greeted(accept_hdr_with_config(line, upgrade, Some(config()))));
             self.peers.push((conn, peer));
         }
         for (conn, peer) in &mut self.peers {
@@ -155,6 +158,11 @@ fn read(exchange: &Rc<RefCell<Exchange>>, conn: ConnId, peer: Peer, now: Nanos) 
     }
 }
 
+/// Small buffers: tungstenite zeroes its read buffer before every read, 128 KiB of it by default.
+fn config() -> WebSocketConfig {
+    WebSocketConfig::default().read_buffer_size(READ_BUFFER_LEN)
+}
+
 /// Asks the exchange whether it serves the path.
 struct Upgrade {
     exchange: Rc<RefCell<Exchange>>,
@@ -178,5 +186,6 @@ impl Callback for Upgrade {
     }
 }
 
+const READ_BUFFER_LEN: usize = 4 * 1024;
 /// Everybody in a virtual world lives on the same machine.
 pub const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);

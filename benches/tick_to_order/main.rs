@@ -1,13 +1,15 @@
 //! Tick to order on one thread: TLS record bytes in memory → sealed order record in memory, no system calls.
 //!
-//! Prints p50 and p99 of our stages and of the plain library stack, alternating in one run, and the ratio of medians over
-//! the rounds with its spread. Absolute times are this machine's; quote the ratio.
+//! Prints p50 and p99 of our stages and of the plain library stack, and the ratio of medians over the rounds with its
+//! spread. The two alternate order by order, and before each the simulated exchange does its own work: caches are as
+//! cold as they are for both when ticks are milliseconds apart. Absolute times are this machine's; quote the ratio.
 
 mod ours;
 mod plain;
 
 use std::time::Instant;
 
+use optiflow_base::clock::nanos_of;
 use optiflow_benches::{histogram, percentiles, tick, tls_pair};
 
 fn main() {
@@ -16,17 +18,21 @@ fn main() {
     let mut ratios = Vec::new();
     for round in 0..ROUNDS {
         let (mut ours, mut plain) = (histogram(), histogram());
-        ours::measure(&client, &server, (KEY, SECRET), ORDERS_PER_ROUND, &mut ours);
+        let mut stages = ours::Ours::new(&client, &server, (KEY, SECRET));
         let mut stack = plain::Plain::new(client.clone(), server.clone());
         for index in 0..ORDERS_PER_ROUND + WARM_UP {
+            let ours_span = stages.tick_to_order();
             let number = u64::from(round) * 1_000_000 + index;
+            stages.exchange();
             stack.load(&tick(number));
             let begun = Instant::now();
             stack.tick_to_order(KEY, SECRET.as_bytes(), 1_795_327_200_000 + number);
-            let span = begun.elapsed();
+            let plain_span = begun.elapsed();
+            stages.stages();
             assert!(stack.take_written() > 0, "an order left");
             if index >= WARM_UP {
-                plain.saturating_record(u64::try_from(span.as_nanos()).unwrap_or(u64::MAX));
+                ours.saturating_record(nanos_of(ours_span));
+                plain.saturating_record(nanos_of(plain_span));
             }
         }
         ratios.push(percentiles(&plain).0.as_secs_f64() / percentiles(&ours).0.as_secs_f64());

@@ -1,24 +1,23 @@
 //! Ours: the very stages that trade live, in a virtual world behind TLS, driven by the synthetic market.
 //!
-//! An iteration counts when exactly one frame was waiting and exactly one order left because of it: from before feed's
-//! step to after the oms's. The clock that stages stamp with costs what the real one costs.
+//! An iteration counts when exactly one frame was waiting, a `bookTicker`, and exactly one order left because of it: from
+//! before feed's step to the moment at which the oms has the sealed record in the socket.
 
-use std::hint::black_box;
+use std::cell::Cell;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use hdrhistogram::Histogram;
 use optiflow_backtest::world::{Net, Rooms, World};
-use optiflow_base::clock::{Clock, Nanos, RealClock, VirtualClock};
-use optiflow_base::control::Milestone;
+use optiflow_base::clock::{Clock, Nanos, VirtualClock};
 use optiflow_base::ids::{SymbolId, SymbolName};
 use optiflow_base::instrument::Instrument;
 use optiflow_base::log::LogEvent;
 use optiflow_base::money::{Notional, Qty, Side};
 use optiflow_base::order::{OrderChange, OrderEvent, Report, TimeInForce};
 use optiflow_base::secret::Secret;
+use optiflow_engine::book::Book;
 use optiflow_engine::engine::{EngineConfig, EngineSymbol};
 use optiflow_engine::strategy::{LimitOrder, Orders, Strategy};
 use optiflow_engine::view::View;
@@ -36,45 +35,67 @@ use optiflow_wire::limits::Limits;
 use optiflow_wire::transport::memory::{MemoryDialer, PipeOptions};
 use rustls::{ClientConfig, ServerConfig};
 
-/// Runs until `wanted` iterations counted.
-pub fn measure(
-    client: &Arc<ClientConfig>,
-    server: &Arc<ServerConfig>,
-    key: (&str, &str),
-    wanted: u64,
-    into: &mut Histogram<u64>,
-) {
-    let mut world = world(client, server, key);
-    let tick = Duration::from_millis(1);
-    let mut sent = 0;
-    let limit = world.clock.now() + VIRTUAL_TIME_MAX;
-    while into.len() < wanted {
-        assert!(world.clock.now() < limit, "{} of {wanted} orders in {VIRTUAL_TIME_MAX:?}", into.len());
-        world.clock.advance_to(world.clock.now() + tick);
-        world.step_exchange();
-        let frames = world.far_end.take_delivered();
-        let begun = Instant::now();
-        world.step_stages();
-        let span = begun.elapsed();
-        world.step_control();
-        let orders = world.log.iter().filter(|event| is_sent(event)).count();
-        world.log.clear();
-        sent += orders;
-        if frames == 1 && orders == 1 && sent > WARM_UP {
-            into.saturating_record(u64::try_from(span.as_nanos()).unwrap_or(u64::MAX));
-        }
-        let failed = world.milestones.iter().any(|said| matches!(said, Milestone::Failed(_)));
-        assert!(!failed, "{:?}", world.milestones);
+/// A session of ours in its virtual world.
+pub struct Ours {
+    world: World<PacedClock>,
+    asked: Rc<Cell<Instant>>,
+    sent: usize,
+}
+
+impl Ours {
+    /// A world in which nothing has happened yet.
+    pub fn new(client: &Arc<ClientConfig>, server: &Arc<ServerConfig>, key: (&str, &str)) -> Ours {
+        let asked = Rc::new(Cell::new(Instant::now()));
+        Ours { world: world(client, server, key, &asked), asked, sent: 0 }
     }
+
+    /// Lets time pass until an iteration counts, and says how long it took.
+    pub fn tick_to_order(&mut self) -> Duration {
+        let limit = self.world.clock.now() + VIRTUAL_TIME_MAX;
+        loop {
+            assert!(self.world.clock.now() < limit, "no order in {VIRTUAL_TIME_MAX:?}: {:?}", self.world.milestones);
+            self.exchange();
+            if let Some(span) = self.stages() {
+                return span;
+            }
+        }
+    }
+
+    /// The exchange's side of the next millisecond: whatever is measured after it finds the caches as it left them.
+    pub fn exchange(&mut self) {
+        self.world.clock.advance_to(self.world.clock.now() + Duration::from_millis(1));
+        self.world.step_exchange();
+    }
+
+    /// Our side of it; the time it took, if it counts.
+    pub fn stages(&mut self) -> Option<Duration> {
+        let frames = self.world.far_end.take_delivered();
+        let depth_id = last_depth_id(&self.world);
+        let begun = Instant::now();
+        self.world.step_stages();
+        let span = self.asked.get().saturating_duration_since(begun);
+        self.world.step_control();
+        let orders = self.world.log.iter().filter(|event| is_sent(event)).count();
+        self.world.log.clear();
+        self.sent += orders;
+        let was_top = last_depth_id(&self.world) == depth_id;
+        (frames == 1 && orders == 1 && was_top && self.sent > WARM_UP).then_some(span)
+    }
+}
+
+fn last_depth_id(world: &World<PacedClock>) -> Option<u64> {
+    world.book(SymbolId(0)).map(Book::last_id)
 }
 
 fn is_sent(event: &LogEvent) -> bool {
     matches!(event, LogEvent::Report(Report::Order(OrderEvent { change: OrderChange::Sent, .. })))
 }
 
-/// Joins the heavier side of the book at every chance, and cancels before it does so again.
+/// Quotes on the heavier side when a best price has just been read, as often as the account's limits allow; cancels
+/// before it does so again.
 struct Join {
     qty: Qty,
+    next: Nanos,
 }
 
 impl Strategy for Join {
@@ -83,11 +104,15 @@ impl Strategy for Join {
     }
 
     fn on_update(&mut self, view: &View<'_>, orders: &mut Orders) {
-        let Some(reading) = view.reading else { return };
-        if let Some(open) = view.orders.live().first() {
+        let Some(reading) = view.reading.filter(|_| !view.mark.is_zero()) else { return };
+        if let Some(open) = view.orders.live().next() {
             orders.cancel(open);
             return;
         }
+        if view.now < self.next || view.book_heard != view.now {
+            return;
+        }
+        self.next = view.now + ORDER_EVERY;
         let side = if reading.obi_l1 > 0.0 { Side::Buy } else { Side::Sell };
         let price = match side {
             Side::Buy => view.instrument.offset_ticks(reading.bid.price, -AWAY_TICKS),
@@ -97,7 +122,12 @@ impl Strategy for Join {
     }
 }
 
-fn world(client: &Arc<ClientConfig>, server: &Arc<ServerConfig>, key: (&str, &str)) -> World<PacedClock> {
+fn world(
+    client: &Arc<ClientConfig>,
+    server: &Arc<ServerConfig>,
+    key: (&str, &str),
+    asked: &Rc<Cell<Instant>>,
+) -> World<PacedClock> {
     let start = Nanos::from_millis(1_795_327_200_000);
     let clock = Rc::new(VirtualClock::new(start));
     let source = market::open("synthetic", SEED).unwrap();
@@ -140,7 +170,10 @@ fn world(client: &Arc<ClientConfig>, server: &Arc<ServerConfig>, key: (&str, &st
             seed: SEED,
         },
         engine: EngineConfig {
-            symbols: vec![EngineSymbol { instrument, strategy: Box::new(Join { qty: "0.002".parse().unwrap() }) }],
+            symbols: vec![EngineSymbol {
+                instrument,
+                strategy: Box::new(Join { qty: "0.002".parse().unwrap(), next: Nanos(0) }),
+            }],
             epoch: 1,
             sample_every: Duration::from_secs(1),
             flow_window: Duration::from_secs(1),
@@ -174,20 +207,20 @@ fn world(client: &Arc<ClientConfig>, server: &Arc<ServerConfig>, key: (&str, &st
         },
     };
     let net = Net { dialer: MemoryDialer::new(PipeOptions::default()), tls: Some(server.clone()) };
-    let real = RealClock::new();
-    let stamp = || PacedClock { time: clock.clone(), real: real.clone() };
+    let stamp = || PacedClock { time: clock.clone(), asked: asked.clone() };
     World::new(rooms, exchange, &net, clock.clone(), stamp)
 }
 
-/// Shows virtual time, and costs what a reading of the real clock costs.
+/// Shows virtual time, costs more than the real clock does, and remembers when it was last asked: the oms asks right
+/// after an order has been written, and nobody asks after that.
 struct PacedClock {
     time: Rc<VirtualClock>,
-    real: RealClock,
+    asked: Rc<Cell<Instant>>,
 }
 
 impl Clock for PacedClock {
     fn now(&self) -> Nanos {
-        black_box(self.real.now());
+        self.asked.set(Instant::now());
         self.time.now()
     }
 }
@@ -216,8 +249,10 @@ fn instrument() -> Instrument {
 }
 
 const SEED: u64 = 7;
+/// Keeps below 1,200 orders a minute.
+const ORDER_EVERY: Duration = Duration::from_millis(60);
 /// Orders before anything is recorded.
 const WARM_UP: usize = 200;
 /// Far enough from the touch that orders rest and never fill.
 const AWAY_TICKS: i64 = 50;
-const VIRTUAL_TIME_MAX: Duration = Duration::from_secs(3_600);
+const VIRTUAL_TIME_MAX: Duration = Duration::from_secs(600);

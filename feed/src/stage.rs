@@ -34,6 +34,8 @@ pub struct Feed<D: Dialer, C: Clock> {
     public: Connection<D>,
     market: Connection<D>,
     desk: Desk<C>,
+    /// Counts steps: which route is polled first.
+    turn: u8,
 }
 
 /// What the feed stage is told at the start.
@@ -111,6 +113,7 @@ impl<D: Dialer, C: Clock> Feed<D, C> {
             public: Connection::new(public, dial(), config.limits.clone(), config.seed),
             market: Connection::new(market, dial(), config.limits, config.seed.wrapping_add(1)),
             desk: Desk::new(&names, config.silence, clock, ports),
+            turn: 0,
         }
     }
 
@@ -126,8 +129,6 @@ impl<D: Dialer, C: Clock> Stage for Feed<D, C> {
     fn step(&mut self, now: Nanos) -> Progress {
         self.desk.begin(now);
         let mut progress = self.desk.take_replies(now);
-        progress = progress.or(poll(&mut self.public, Route::Public, &mut self.desk, now));
-        progress = progress.or(poll(&mut self.market, Route::Market, &mut self.desk, now));
         if self.desk.care(now) {
             for route in Route::ALL {
                 if self.desk.reconnect_due(route, now) {
@@ -135,25 +136,54 @@ impl<D: Dialer, C: Clock> Stage for Feed<D, C> {
                 }
             }
         }
+        // A message ends the step: the next stage must not wait for another read. Routes take turns at being first.
+        self.turn = self.turn.wrapping_add(1);
+        for route in
+            if self.turn.is_multiple_of(2) { [Route::Public, Route::Market] } else { [Route::Market, Route::Public] }
+        {
+            match self.poll(route, now) {
+                Heard::Nothing => {}
+                Heard::Something => progress = Progress::Busy,
+                Heard::Message => return Progress::Busy,
+            }
+        }
         progress
     }
 }
 
-/// Takes what a connection has, up to the bound.
-fn poll<D: Dialer, C: Clock>(connection: &mut Connection<D>, route: Route, desk: &mut Desk<C>, now: Nanos) -> Progress {
-    for polls in 0..POLLS_PER_STEP_MAX {
-        match connection.poll(now) {
-            Event::Idle => return Progress::from_work(polls > 0),
-            Event::Working => {}
-            Event::Up => desk.up(route, now),
-            Event::Down(reason) => desk.down(route, reason, now),
-            Event::Text(payload) => desk.text(payload),
-        }
-    }
-    Progress::Busy
+/// What polling a connection came to.
+enum Heard {
+    Nothing,
+    /// It connects, or told that it is up or down.
+    Something,
+    Message,
 }
 
-/// Polls of one connection in one step: the other one, and the next stage, wait no longer than this many messages.
+impl<D: Dialer, C: Clock> Feed<D, C> {
+    /// Polls a connection until it has nothing to say, or has said one message.
+    fn poll(&mut self, route: Route, now: Nanos) -> Heard {
+        let connection = match route {
+            Route::Public => &mut self.public,
+            Route::Market => &mut self.market,
+        };
+        for polls in 0..POLLS_PER_STEP_MAX {
+            match connection.poll(now) {
+                Event::Idle if polls == 0 => return Heard::Nothing,
+                Event::Idle => return Heard::Something,
+                Event::Working => {}
+                Event::Up => self.desk.up(route, now),
+                Event::Down(reason) => self.desk.down(route, reason, now),
+                Event::Text(payload) => {
+                    self.desk.text(payload);
+                    return Heard::Message;
+                }
+            }
+        }
+        Heard::Something
+    }
+}
+
+/// Polls of one connection in one step while it connects.
 const POLLS_PER_STEP_MAX: u32 = 32;
 /// Shortest market ring: a whole snapshot and some diffs that waited for it.
 pub const MARKET_RING_LEN_MIN: usize = 1_024;

@@ -55,8 +55,8 @@ impl Desk {
     }
 
     /// A request has no usable answer: whether the order lives must be asked.
-    pub fn unanswered(&mut self, now: Nanos, id: OrderId) {
-        self.table.doubt(id, now + FIRST_QUERY);
+    pub fn unanswered(&mut self, now: Nanos, id: OrderId, patience: Duration) {
+        self.table.doubt(id, now + patience);
         self.learn(now, 0, id, Fact::Unanswered);
     }
 
@@ -102,7 +102,9 @@ fn question(now: Nanos, order: &mut Order) {
 }
 
 /// From a missing answer to the first query: the user stream often brings the truth by then.
-const FIRST_QUERY: Duration = Duration::from_millis(100);
+pub const FIRST_QUERY: Duration = Duration::from_millis(100);
+/// From a lost socket to the first query: after a quick reconnect one list of open orders answers for all.
+pub const LOST_QUERY: Duration = Duration::from_secs(1);
 /// From a refused cancel to the query: mostly the order's end is already on its way.
 const CANCEL_QUERY: Duration = Duration::from_millis(500);
 /// How long fills that the exchange counts may stay away before they are fetched.

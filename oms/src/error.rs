@@ -79,6 +79,9 @@ impl fmt::Display for OmsError {
                 path.display(),
                 path.display()
             ),
+            OmsError::KeyFormat { path, reason } if path.as_os_str().is_empty() => {
+                write!(f, "API key: {reason}; create the key again and store it unchanged")
+            }
             OmsError::KeyFormat { path, reason } => {
                 write!(f, "key file {}: {reason}; create the key again and store it unchanged", path.display())
             }
@@ -89,7 +92,10 @@ impl fmt::Display for OmsError {
                 write!(f, "REST base {url:?} is not http(s)://host[:port]; correct it in the configuration")
             }
             OmsError::Call { path, status: 0, .. } => {
-                write!(f, "asking {path}: no complete answer; check network, address and certificates, then start again")
+                write!(
+                    f,
+                    "asking {path}: no complete answer; check network, address and certificates, then start again"
+                )
             }
             OmsError::Call { path, status, code, text } => {
                 let advice = advice(*code);
@@ -99,7 +105,10 @@ impl fmt::Display for OmsError {
                 }
             }
             OmsError::Answer { path, reason } => {
-                write!(f, "asking {path}: the answer makes no sense ({reason}); check that the address is Binance USDⓈ-M")
+                write!(
+                    f,
+                    "asking {path}: the answer makes no sense ({reason}); check that the address is Binance USDⓈ-M"
+                )
             }
             OmsError::NoSuchSymbol(symbol) => {
                 write!(f, "the exchange does not list {symbol}; correct the symbol in the configuration")

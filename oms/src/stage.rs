@@ -1,4 +1,4 @@
-//! The oms stage: two sockets, one ring of approved intents, and everything that keeps our truth and the exchange's one.
+//! The oms stage: two sockets, a ring of approved intents, and what keeps our truth and the exchange's the same.
 //!
 //! A step sends what was approved, hears both sockets and the answers to REST calls, and looks after what is due:
 //! late answers, doubts, listen key, clock, reconciliation, stopping. Bounded; never blocks; steps on the oms thread.
@@ -54,7 +54,8 @@ pub struct OmsConfig {
     pub instruments: Vec<Instrument>,
     /// Where orders go.
     pub ws_api: Endpoint,
-    /// Where the user stream comes from; the path becomes `…/ws/<listen key>`, below `/private` unless it names another.
+    /// Where the user stream comes from; the path becomes `…/ws/<listen key>`, below `/private` unless it names
+    /// another folder.
     pub private: Endpoint,
     /// Who we are.
     pub key: Arc<ApiKey>,
@@ -95,7 +96,7 @@ pub struct OmsPorts {
 }
 
 impl<D: Dialer, C: Clock> Oms<D, C> {
-    /// A stage that connects, reconciles and says `Ready` as it is stepped. The clock only stamps what has been written.
+    /// A stage that connects, reconciles and says `Ready` as it is stepped. The clock only stamps what was written.
     pub fn new(config: OmsConfig, dial: impl Fn() -> D, clock: C, ports: OmsPorts) -> Oms<D, C> {
         let OmsPorts { orders, to_risk, to_engine, rest, replies, commands, milestones, log } = ports;
         let limits = config.limits.clone();
@@ -110,7 +111,12 @@ impl<D: Dialer, C: Clock> Oms<D, C> {
         while let Some(command) = self.commands.pop() {
             match command {
                 Command::Stop => self.core.stop(now),
-                Command::Usage(usage) => self.core.limited(usage.blocked_until),
+                Command::Usage(usage) => {
+                    if let Some(until) = usage.blocked_until {
+                        // It does not say whether it is a ban; cancels must not be held back by anything less.
+                        self.core.limited(0, until);
+                    }
+                }
             }
             heard = true;
         }

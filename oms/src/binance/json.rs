@@ -1,8 +1,10 @@
-//! How Binance writes numbers in JSON, as types that serde can read: decimals in strings, integers sometimes in strings.
+//! How Binance writes numbers in JSON, as types that serde can read: decimals in strings, integers sometimes too.
 //!
 //! Never a float on the way. Pure; any thread.
 
+use std::borrow::Cow;
 use std::fmt;
+use std::ops::Deref;
 
 use arrayvec::ArrayVec;
 use optiflow_base::decimal::{self, DECIMALS, DecimalError};
@@ -20,6 +22,10 @@ pub struct Cut(pub i64);
 /// A whole number that is sometimes written in quotes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Whole(pub u64);
+
+/// Text that stays where it lies unless it holds escapes. (serde takes a bare `Cow` inside an `Option` to be owned.)
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Text<'a>(pub Cow<'a, str>);
 
 /// The first `LEN` items of a list, and whether there were more.
 #[derive(Clone, Debug)]
@@ -60,6 +66,19 @@ impl<'de, T: Deserialize<'de>, const LEN: usize> Deserialize<'de> for Bounded<T,
     }
 }
 
+impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Text<'a>, D::Error> {
+        from.deserialize_str(TextVisitor).map(Text)
+    }
+}
+
+impl Deref for Text<'_> {
+    type Target = str;
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
 fn parse_cut(text: &[u8]) -> Result<i64, DecimalError> {
     let whole = text.iter().position(|&byte| byte == b'.').map_or(text.len(), |point| point + 1 + DECIMALS);
     decimal::parse(&text[..whole.min(text.len())])
@@ -81,7 +100,28 @@ impl Visitor<'_> for Number {
     }
 
     fn visit_u64<E: Error>(self, value: u64) -> Result<i64, E> {
-        i64::try_from(value).ok().and_then(|value| value.checked_mul(decimal::UNITS)).ok_or_else(|| E::custom("too large"))
+        i64::try_from(value)
+            .ok()
+            .and_then(|value| value.checked_mul(decimal::UNITS))
+            .ok_or_else(|| E::custom("too large"))
+    }
+}
+
+struct TextVisitor;
+
+impl<'de> Visitor<'de> for TextVisitor {
+    type Value = Cow<'de, str>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("text")
+    }
+
+    fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<Cow<'de, str>, E> {
+        Ok(Cow::Borrowed(text))
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Cow<'de, str>, E> {
+        Ok(Cow::Owned(text.to_owned()))
     }
 }
 
@@ -144,6 +184,14 @@ mod tests {
         assert_eq!(cut(r#""7""#), Some(700_000_000));
         let whole = |text: &str| serde_json::from_str::<Whole>(text).ok().map(|value| value.0);
         assert_eq!((whole("5"), whole(r#""5""#), whole("-5"), whole("5.5")), (Some(5), Some(5), None, None));
+    }
+
+    #[test]
+    fn text_stays_where_it_lies_unless_it_holds_escapes() {
+        let borrowed: Option<Text<'_>> = serde_json::from_str(r#""plain""#).unwrap();
+        assert!(matches!(borrowed.unwrap().0, Cow::Borrowed("plain")));
+        let owned: Text<'_> = serde_json::from_str(r#""a\u0062""#).unwrap();
+        assert!(matches!(&owned.0, Cow::Owned(text) if text == "ab"));
     }
 
     #[test]

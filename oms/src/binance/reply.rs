@@ -3,7 +3,6 @@
 //! Tolerates everything that the exchange may add or leave out; bytes that are no answer are an error, never a panic.
 //! Allocates nothing for answers as the exchange writes them. Runs on the oms thread.
 
-use std::borrow::Cow;
 use std::fmt;
 
 use optiflow_base::ids::ExchangeOrderId;
@@ -12,7 +11,7 @@ use optiflow_base::order::Usage;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use crate::binance::json::{Exact, Whole};
+use crate::binance::json::{Exact, Text, Whole};
 use crate::binance::outcome::{self, Outcome};
 use crate::binance::truth::Status;
 
@@ -84,7 +83,7 @@ struct RawError<'a> {
     #[serde(default)]
     code: Option<i32>,
     #[serde(default, borrow)]
-    msg: Option<Cow<'a, str>>,
+    msg: Option<Text<'a>>,
     #[serde(default)]
     data: Option<RawErrorData>,
 }
@@ -153,10 +152,10 @@ impl<'de> Visitor<'de> for ResultVisitor {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let (mut id, mut status, mut executed, mut update_ms) = (None, None, None, 0);
-        while let Some(key) = map.next_key::<Cow<'de, str>>()? {
+        while let Some(key) = map.next_key::<Text<'de>>()? {
             match &*key {
                 "orderId" => id = Some(map.next_value::<Whole>()?),
-                "status" => status = Some(Status::parse(&map.next_value::<Cow<'de, str>>()?)),
+                "status" => status = Some(Status::parse(&map.next_value::<Text<'de>>()?)),
                 "executedQty" => executed = Some(map.next_value::<Exact>()?),
                 "updateTime" => update_ms = map.next_value::<Whole>()?.0,
                 _ => {
@@ -217,9 +216,9 @@ impl<'de> Visitor<'de> for LimitsVisitor {
 #[serde(rename_all = "camelCase")]
 struct RawLimit<'a> {
     #[serde(borrow)]
-    rate_limit_type: Cow<'a, str>,
+    rate_limit_type: Text<'a>,
     #[serde(borrow)]
-    interval: Cow<'a, str>,
+    interval: Text<'a>,
     interval_num: i64,
     count: i64,
 }
@@ -235,11 +234,15 @@ mod tests {
         let reply = parse(placed).unwrap();
         let order = reply.order.unwrap();
         assert_eq!((reply.id, reply.status, reply.outcome), (Some(7), 200, Outcome::Accepted));
-        assert_eq!((order.exchange_id.0, order.status, order.update_ms), (736_189_971_752, Status::New, 1_795_327_200_010));
+        assert_eq!(
+            (order.exchange_id.0, order.status, order.update_ms),
+            (736_189_971_752, Status::New, 1_795_327_200_010)
+        );
         let expected = Usage { weight_minute: Some(3), orders_ten_seconds: Some(1), ..Usage::default() };
         assert_eq!(reply.usage, expected);
 
-        let refused = br#"{"id":8,"status":400,"error":{"code":-5022,"msg":"Due to the order could not be executed as maker"}}"#;
+        let refused =
+            br#"{"id":8,"status":400,"error":{"code":-5022,"msg":"Due to the order could not be executed as maker"}}"#;
         let reply = parse(refused).unwrap();
         assert_eq!((reply.id, reply.code, reply.outcome), (Some(8), Some(-5022), Outcome::Refused));
 

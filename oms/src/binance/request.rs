@@ -1,11 +1,14 @@
-//! Requests on the order socket: JSON frames and their signatures, from templates, into one reused buffer.
+//! Requests on the order socket: JSON frames and their signatures, from templates that are patched in place.
 //!
-//! What is constant is rendered at start, with the parameters in alphabetical order, so that the frame and the signed
-//! payload are each written front to back and the signature starts from a state that has absorbed the beginning.
-//! Never allocates after start; never sends. Runs on the oms thread.
+//! What is constant is rendered at start, with the parameters in alphabetical order. A frame keeps what was written
+//! last, so that mostly only numbers are patched, and the signature starts from a state that has absorbed the
+//! beginning.
+//! Orders and cancels allocate nothing after start; nothing is sent here. Runs on the oms thread.
 
+use std::ops::Range;
 use std::sync::Arc;
 
+use arrayvec::ArrayVec;
 use optiflow_base::decimal::{self, DECIMALS};
 use optiflow_base::ids::{OrderId, SymbolId};
 use optiflow_base::instrument::Instrument;
@@ -20,8 +23,7 @@ pub struct Requests {
     key: Arc<ApiKey>,
     recv_window_ms: u32,
     symbols: Vec<Templates>,
-    json: Vec<u8>,
-    payload: Vec<u8>,
+    logon: String,
 }
 
 /// Why no frame was made.
@@ -37,8 +39,7 @@ impl Requests {
     /// Renders the templates of every instrument.
     pub fn new(key: Arc<ApiKey>, instruments: &[Instrument], recv_window_ms: u32) -> Requests {
         let symbols = instruments.iter().map(|instrument| Templates::new(&key, instrument, recv_window_ms)).collect();
-        let (json, payload) = (Vec::with_capacity(FRAME_LEN_MAX), Vec::with_capacity(FRAME_LEN_MAX));
-        Requests { key, recv_window_ms, symbols, json, payload }
+        Requests { key, recv_window_ms, symbols, logon: String::new() }
     }
 
     /// `order.place`.
@@ -49,22 +50,20 @@ impl Requests {
         order: &NewOrder,
         timestamp_ms: u64,
     ) -> Result<&[u8], RequestError> {
-        let templates = self.symbols.get(symbol.index()).ok_or(RequestError::NoSuchSymbol)?;
+        let templates = self.symbols.get_mut(symbol.index()).ok_or(RequestError::NoSuchSymbol)?;
         let qty = templates.qty_text(order.qty.units())?;
         let (id, timestamp) = (order.id.text(), Digits::new(timestamp_ms));
-        let template = &templates.places[place_index(order)];
         match order.kind {
             OrderKind::Limit => {
                 let price = templates.price_text(order.price.units())?;
                 let holes = [&id, price.as_bytes(), qty.as_bytes(), timestamp.as_bytes()];
-                template.write(request, &holes, &mut self.json, &mut self.payload);
+                Ok(templates.places[place_index(order)].write(request, &holes))
             }
             OrderKind::Market => {
                 let holes = [&id, qty.as_bytes(), timestamp.as_bytes()];
-                template.write(request, &holes, &mut self.json, &mut self.payload);
+                Ok(templates.places[place_index(order)].write(request, &holes))
             }
         }
-        Ok(&self.json)
     }
 
     /// `order.cancel`.
@@ -75,10 +74,9 @@ impl Requests {
         order: OrderId,
         timestamp_ms: u64,
     ) -> Result<&[u8], RequestError> {
-        let templates = self.symbols.get(symbol.index()).ok_or(RequestError::NoSuchSymbol)?;
+        let templates = self.symbols.get_mut(symbol.index()).ok_or(RequestError::NoSuchSymbol)?;
         let (id, timestamp) = (order.text(), Digits::new(timestamp_ms));
-        templates.cancel.write(request, &[&id, timestamp.as_bytes()], &mut self.json, &mut self.payload);
-        Ok(&self.json)
+        Ok(templates.cancel.write(request, &[&id, timestamp.as_bytes()]))
     }
 
     /// `session.logon`: signed once, after which requests of an Ed25519 key carry no signature.
@@ -86,12 +84,10 @@ impl Requests {
         let (id, window) = (self.key.id(), self.recv_window_ms);
         let payload = format!("apiKey={id}&recvWindow={window}&timestamp={timestamp_ms}");
         let signature = self.key.sign(payload.as_bytes());
-        let frame = format!(
+        self.logon = format!(
             r#"{{"id":{request},"method":"session.logon","params":{{"apiKey":"{id}","recvWindow":{window},"timestamp":{timestamp_ms},"signature":"{signature}"}}}}"#
         );
-        self.json.clear();
-        self.json.extend_from_slice(frame.as_bytes());
-        &self.json
+        self.logon.as_bytes()
     }
 }
 
@@ -199,10 +195,10 @@ fn place_index(order: &NewOrder) -> usize {
     (side * 2 + usize::from(order.reduce_only)) * STYLES.len() + style
 }
 
-/// A frame with holes: the constant pieces of the JSON text and of the payload that is signed.
+/// The frames of one method with one set of constants.
 struct Template {
-    json: Vec<Box<[u8]>>,
-    payload: Vec<Box<[u8]>>,
+    frame: Form,
+    payload: Form,
     prepared: Option<Prepared>,
 }
 
@@ -221,60 +217,95 @@ impl Template {
             params.push(("apiKey", Value::Text(key.id())));
         }
         params.sort_by_key(|(name, _)| *name);
-        let mut json = vec![format!(r#","method":"{method}","params":{{"#)];
+        let mut frame = vec![r#"{"id":"#.to_owned(), format!(r#","method":"{method}","params":{{"#)];
         let mut payload = vec![String::new()];
         for (index, (name, value)) in params.into_iter().enumerate() {
             let (comma, and) = if index == 0 { ("", "") } else { (",", "&") };
-            let (frame, signed) = (last(&mut json), last(&mut payload));
+            let (written, signed) = (last(&mut frame), last(&mut payload));
             match value {
                 Value::Text(text) => {
-                    *frame += &format!(r#"{comma}"{name}":"{text}""#);
+                    *written += &format!(r#"{comma}"{name}":"{text}""#);
                     *signed += &format!("{and}{name}={text}");
                 }
                 Value::Number(number) => {
-                    *frame += &format!(r#"{comma}"{name}":{number}"#);
+                    *written += &format!(r#"{comma}"{name}":{number}"#);
                     *signed += &format!("{and}{name}={number}");
                 }
                 Value::Hole { quoted } => {
                     let quote = if quoted { "\"" } else { "" };
-                    *frame += &format!(r#"{comma}"{name}":{quote}"#);
+                    *written += &format!(r#"{comma}"{name}":{quote}"#);
                     *signed += &format!("{and}{name}=");
-                    json.push(quote.to_owned());
+                    frame.push(quote.to_owned());
                     payload.push(String::new());
                 }
             }
         }
-        let prepared = key.prepare(payload[0].as_bytes());
-        *last(&mut json) += if prepared.is_some() { r#","signature":""# } else { "}}" };
-        let boxed = |pieces: Vec<String>| pieces.into_iter().map(|piece| piece.into_bytes().into()).collect();
-        Template { json: boxed(json), payload: boxed(payload), prepared }
+        // The first piece of the payload is absorbed here, once.
+        let prepared = key.prepare(std::mem::take(&mut payload[0]).as_bytes());
+        if prepared.is_some() {
+            *last(&mut frame) += r#","signature":""#;
+            frame.push(r#""}}"#.to_owned());
+        } else {
+            *last(&mut frame) += "}}";
+        }
+        Template { frame: Form::new(frame), payload: Form::new(payload), prepared }
     }
 
-    /// Writes the frame, signed where the key signs every request.
-    fn write(&self, request: u64, holes: &[&[u8]], json: &mut Vec<u8>, payload: &mut Vec<u8>) {
-        assert!(holes.len() + 1 == self.json.len(), "every hole is filled");
-        json.clear();
-        json.extend_from_slice(br#"{"id":"#);
-        json.extend_from_slice(Digits::new(request).as_bytes());
-        fill(&self.json, holes, json);
-        if let Some(prepared) = &self.prepared {
-            payload.clear();
-            // The first piece is absorbed already.
-            payload.extend_from_slice(holes[0]);
-            fill(&self.payload[1..], &holes[1..], payload);
-            json.extend_from_slice(prepared.sign(payload).as_bytes());
-            json.extend_from_slice(br#""}}"#);
+    /// The frame, signed where the key signs every request.
+    fn write(&mut self, request: u64, holes: &[&[u8]]) -> &[u8] {
+        let request = Digits::new(request);
+        let signature = self.prepared.as_ref().map(|prepared| prepared.sign(self.payload.fill(holes)));
+        let mut all: [&[u8]; HOLES_MAX] = [b""; HOLES_MAX];
+        let (first, rest) = all.split_at_mut(1);
+        first[0] = request.as_bytes();
+        rest[..holes.len()].copy_from_slice(holes);
+        let mut count = 1 + holes.len();
+        if let Some(signature) = &signature {
+            all[count] = signature.as_bytes();
+            count += 1;
         }
-        assert!(json.len() <= FRAME_LEN_MAX && payload.len() <= FRAME_LEN_MAX, "a frame fits its buffer");
+        self.frame.fill(&all[..count])
     }
 }
 
-fn fill(pieces: &[Box<[u8]>], holes: &[&[u8]], into: &mut Vec<u8>) {
-    for (index, piece) in pieces.iter().enumerate() {
-        into.extend_from_slice(piece);
-        if let Some(hole) = holes.get(index) {
-            into.extend_from_slice(hole);
+/// Text with holes. It keeps what was written last: as long as the holes keep their widths, only they are written.
+struct Form {
+    pieces: Vec<Box<[u8]>>,
+    text: Vec<u8>,
+    places: ArrayVec<Range<usize>, HOLES_MAX>,
+}
+
+impl Form {
+    fn new(pieces: Vec<String>) -> Form {
+        assert!(pieces.len() <= HOLES_MAX + 1, "a form has few holes");
+        let pieces = pieces.into_iter().map(|piece| piece.into_bytes().into()).collect();
+        Form { pieces, text: Vec::with_capacity(FRAME_LEN_MAX), places: ArrayVec::new() }
+    }
+
+    fn fill(&mut self, holes: &[&[u8]]) -> &[u8] {
+        assert!(holes.len() + 1 == self.pieces.len(), "every hole is filled");
+        let same_widths = self.places.iter().zip(holes).all(|(place, hole)| place.len() == hole.len());
+        if same_widths && self.places.len() == holes.len() {
+            for (place, hole) in self.places.iter().zip(holes) {
+                self.text[place.clone()].copy_from_slice(hole);
+            }
+        } else {
+            self.render(holes);
         }
+        &self.text
+    }
+
+    fn render(&mut self, holes: &[&[u8]]) {
+        self.text.clear();
+        self.places.clear();
+        for (index, piece) in self.pieces.iter().enumerate() {
+            self.text.extend_from_slice(piece);
+            if let Some(hole) = holes.get(index) {
+                self.places.push(self.text.len()..self.text.len() + hole.len());
+                self.text.extend_from_slice(hole);
+            }
+        }
+        assert!(self.text.len() <= FRAME_LEN_MAX, "a frame fits its buffer");
     }
 }
 
@@ -287,6 +318,8 @@ fn last(pieces: &mut [String]) -> &mut String {
 const STYLES: [Style; 5] =
     [("LIMIT", Some("GTC")), ("LIMIT", Some("IOC")), ("LIMIT", Some("FOK")), ("LIMIT", Some("GTX")), ("MARKET", None)];
 const PLACES_LEN: usize = 2 * 2 * STYLES.len();
+/// Holes of one frame: number, id, price, quantity, timestamp, signature.
+const HOLES_MAX: usize = 6;
 /// Longest frame: a key of 128, a symbol of 24 and every number at its widest need about 600 bytes.
 const FRAME_LEN_MAX: usize = 1024;
 

@@ -54,9 +54,8 @@ impl RestClient {
     ) -> Result<RestClient, OmsError> {
         let base = base_url.trim_end_matches('/');
         let authority = base.strip_prefix("https://").or_else(|| base.strip_prefix("http://"));
-        let plain = |text: &str| {
-            !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b".:-[]".contains(&b))
-        };
+        let plain =
+            |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b".:-[]".contains(&b));
         if !authority.is_some_and(plain) {
             return Err(OmsError::BaseUrl(base_url.to_owned()));
         }

@@ -179,9 +179,7 @@ fn check(path: &'static str, status: u16, body: &[u8]) -> Result<(), OmsError> {
     let error = truth::error(body);
     match classify(status, error.code, &error.text) {
         Outcome::Accepted => Ok(()),
-        Outcome::Refused | Outcome::Unknown => {
-            Err(OmsError::Call { path, status, code: error.code, text: error.text })
-        }
+        Outcome::Refused | Outcome::Unknown => Err(OmsError::Call { path, status, code: error.code, text: error.text }),
     }
 }
 
@@ -196,9 +194,8 @@ fn ppm_up(units: i64) -> i64 {
 
 fn order_limits_of(path: &'static str, limits: &[RawLimit]) -> Result<OrderLimits, OmsError> {
     let find = |interval: &str, number: u32| {
-        let same = |raw: &&RawLimit| {
-            raw.rate_limit_type == "ORDERS" && raw.interval == interval && raw.interval_num == number
-        };
+        let same =
+            |raw: &&RawLimit| raw.rate_limit_type == "ORDERS" && raw.interval == interval && raw.interval_num == number;
         let reason = || OmsError::Answer { path, reason: format!("no ORDERS limit of {number} {interval}") };
         limits.iter().find(same).map(|raw| raw.limit).ok_or_else(reason)
     };

@@ -28,13 +28,13 @@ pub enum ApiKey {
 
 /// API key and keyed HMAC-SHA256 state.
 pub struct HmacKey {
-    id: ArrayString<ID_LEN_MAX>,
+    id: KeyId,
     state: Hmac<Sha256>,
 }
 
 /// API key and Ed25519 key pair.
 pub struct Ed25519Key {
-    id: ArrayString<ID_LEN_MAX>,
+    id: KeyId,
     pair: Ed25519KeyPair,
 }
 
@@ -48,41 +48,30 @@ pub type Signature = ArrayString<88>;
 impl ApiKey {
     /// A key with a shared secret.
     pub fn hmac(id: &str, secret: &Secret) -> Result<ApiKey, OmsError> {
-        if secret.reveal().is_empty() {
-            return Err(format("", "the secret is empty"));
-        }
-        let state = Hmac::new_from_slice(secret.reveal()).map_err(|_| format("", "the secret cannot be used"))?;
-        Ok(ApiKey::Hmac(HmacKey { id: checked_id("", id)?, state }))
+        let id = checked_id(id).map_err(|reason| bad_key(Path::new(""), reason))?;
+        hmac_key(id, secret).map_err(|reason| bad_key(Path::new(""), reason))
     }
 
     /// A key with an Ed25519 private key in PKCS#8, as PEM text or DER bytes.
     pub fn ed25519(id: &str, private: &Secret) -> Result<ApiKey, OmsError> {
-        let der = match pem_body(private.reveal()) {
-            Some(body) => Zeroizing::new(BASE64.decode(&*body).map_err(|_| format("", "the PEM text is not base64"))?),
-            None => Zeroizing::new(private.reveal().to_vec()),
-        };
-        let pair = Ed25519KeyPair::from_pkcs8_maybe_unchecked(&der)
-            .map_err(|_| format("", "not an Ed25519 private key in PKCS#8"))?;
-        Ok(ApiKey::Ed25519(Ed25519Key { id: checked_id("", id)?, pair }))
+        let id = checked_id(id).map_err(|reason| bad_key(Path::new(""), reason))?;
+        ed25519_key(id, private).map_err(|reason| bad_key(Path::new(""), reason))
     }
 
     /// Reads the API key from one file and its secret from another: PEM or DER means Ed25519, any other text HMAC.
     pub fn from_files(id_file: &Path, secret_file: &Path) -> Result<ApiKey, OmsError> {
         let id = read_private(id_file)?;
-        let id = std::str::from_utf8(id.reveal()).map_err(|_| at(id_file, "the API key is not text"))?.trim();
+        let id = std::str::from_utf8(id.reveal()).map_or("", str::trim);
+        let id = checked_id(id).map_err(|reason| bad_key(id_file, reason))?;
         let secret = read_private(secret_file)?;
         let bytes = secret.reveal();
         let is_text = bytes.iter().all(|byte| byte.is_ascii_graphic() || byte.is_ascii_whitespace());
         let made = if bytes.starts_with(PEM_BEGIN) || !is_text {
-            ApiKey::ed25519(id, &secret)
+            ed25519_key(id, &secret)
         } else {
-            ApiKey::hmac(id, &Secret::new(bytes.trim_ascii().to_vec()))
+            hmac_key(id, &Secret::new(bytes.trim_ascii().to_vec()))
         };
-        made.map_err(|error| match error {
-            OmsError::KeyFormat { reason, .. } if reason == BAD_ID => at(id_file, reason),
-            OmsError::KeyFormat { reason, .. } => at(secret_file, reason),
-            other => other,
-        })
+        made.map_err(|reason| bad_key(secret_file, reason))
     }
 
     /// The public half: what `X-MBX-APIKEY` carries.
@@ -157,6 +146,23 @@ impl fmt::Debug for Prepared {
     }
 }
 
+fn hmac_key(id: KeyId, secret: &Secret) -> Result<ApiKey, &'static str> {
+    if secret.reveal().is_empty() {
+        return Err("the secret is empty");
+    }
+    let state = Hmac::new_from_slice(secret.reveal()).map_err(|_| "the secret cannot be used")?;
+    Ok(ApiKey::Hmac(HmacKey { id, state }))
+}
+
+fn ed25519_key(id: KeyId, private: &Secret) -> Result<ApiKey, &'static str> {
+    let der = match pem_body(private.reveal()) {
+        Some(body) => Zeroizing::new(BASE64.decode(&*body).map_err(|_| "the PEM text is not base64")?),
+        None => Zeroizing::new(private.reveal().to_vec()),
+    };
+    let pair = Ed25519KeyPair::from_pkcs8_maybe_unchecked(&der).map_err(|_| "not an Ed25519 private key in PKCS#8")?;
+    Ok(ApiKey::Ed25519(Ed25519Key { id, pair }))
+}
+
 /// Reads a file that nobody but its owner may touch.
 fn read_private(path: &Path) -> Result<Secret, OmsError> {
     let failed = |source| OmsError::KeyFile { path: path.to_owned(), source };
@@ -171,7 +177,7 @@ fn read_private(path: &Path) -> Result<Secret, OmsError> {
         }
     }
     if metadata.len() > KEY_FILE_LEN_MAX {
-        return Err(at(path, "the file is too large for a key"));
+        return Err(bad_key(path, "the file is too large for a key"));
     }
     // Sized once, so that growing leaves no copy of the secret behind.
     let mut bytes = Zeroizing::new(Vec::with_capacity(KEY_FILE_LEN_MAX as usize + 1));
@@ -187,12 +193,9 @@ fn pem_body(text: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     Some(Zeroizing::new(inner.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect()))
 }
 
-fn checked_id(path: &str, id: &str) -> Result<ArrayString<ID_LEN_MAX>, OmsError> {
-    let plain = !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_alphanumeric());
-    match ArrayString::from(id) {
-        Ok(id) if plain => Ok(id),
-        Ok(_) | Err(_) => Err(format(path, BAD_ID)),
-    }
+fn checked_id(id: &str) -> Result<KeyId, &'static str> {
+    let plain = !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
+    ArrayString::from(id).ok().filter(|_| plain).ok_or("the API key is not 1 to 128 letters, digits, - and _")
 }
 
 fn ascii(text: &[u8]) -> Signature {
@@ -201,17 +204,14 @@ fn ascii(text: &[u8]) -> Signature {
     Signature::from(text).unwrap_or_default()
 }
 
-fn format(path: &str, reason: &'static str) -> OmsError {
-    OmsError::KeyFormat { path: path.into(), reason }
-}
-
-fn at(path: &Path, reason: &'static str) -> OmsError {
+fn bad_key(path: &Path, reason: &'static str) -> OmsError {
     OmsError::KeyFormat { path: path.to_owned(), reason }
 }
 
+type KeyId = ArrayString<ID_LEN_MAX>;
+
 const HEX: &[u8; 16] = b"0123456789abcdef";
 const PEM_BEGIN: &[u8] = b"-----BEGIN";
-const BAD_ID: &str = "the API key is not 1 to 128 letters and digits";
 /// Longest API key accepted (Binance's have 64 characters).
 const ID_LEN_MAX: usize = 128;
 /// Largest key file accepted, bytes.

@@ -32,7 +32,6 @@ impl Digits {
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes[self.from..]
     }
-
 }
 
 const PAIRS: [[u8; 2]; 100] = {

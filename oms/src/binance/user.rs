@@ -11,12 +11,13 @@ use optiflow_base::ids::{ExchangeOrderId, TradeId};
 use optiflow_base::money::{Notional, Price, Qty, Side};
 use serde::Deserialize;
 
-use crate::binance::json::{Bounded, Cut, Exact, Whole};
+use crate::binance::json::{Bounded, Cut, Exact, Text, Whole};
 use crate::binance::truth::Status;
 use crate::order::Fill;
 
 /// Something that happened to the account.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(clippy::large_enum_variant, reason = "boxing it would allocate for every event")]
 pub enum UserEvent<'a> {
     /// To an order.
     Order(OrderUpdate<'a>),
@@ -107,6 +108,10 @@ impl UserEvent<'_> {
 
 /// Reads a frame.
 pub fn parse(bytes: &[u8]) -> Result<UserEvent<'_>, serde_json::Error> {
+    if bytes.starts_with(ORDER_UPDATE_BEGIN) {
+        // As the exchange writes it: no need to find out first what it is.
+        return Ok(UserEvent::Order(body::<RawOrderEvent<'_>>(bytes, false)?.read()));
+    }
     let head: Head<'_> = serde_json::from_slice(bytes)?;
     let (combined, kind) = match (&head.data, &head.e) {
         (Some(data), _) => (true, data.e.as_deref()),
@@ -143,7 +148,7 @@ struct Combined<T> {
 #[derive(Deserialize)]
 struct Head<'a> {
     #[serde(default, borrow)]
-    e: Option<Cow<'a, str>>,
+    e: Option<Text<'a>>,
     #[serde(default, borrow)]
     data: Option<DataHead<'a>>,
 }
@@ -151,7 +156,7 @@ struct Head<'a> {
 #[derive(Deserialize)]
 struct DataHead<'a> {
     #[serde(default, borrow)]
-    e: Option<Cow<'a, str>>,
+    e: Option<Text<'a>>,
 }
 
 #[derive(Deserialize)]
@@ -182,15 +187,15 @@ struct RawOrderEvent<'a> {
 #[derive(Deserialize)]
 struct RawOrder<'a> {
     #[serde(borrow)]
-    s: Cow<'a, str>,
+    s: Text<'a>,
     #[serde(borrow)]
-    c: Cow<'a, str>,
+    c: Text<'a>,
     #[serde(rename = "S")]
     side: RawSide,
     #[serde(borrow)]
-    x: Cow<'a, str>,
+    x: Text<'a>,
     #[serde(borrow, rename = "X")]
-    status: Cow<'a, str>,
+    status: Text<'a>,
     i: u64,
     #[serde(default)]
     l: Exact,
@@ -201,7 +206,7 @@ struct RawOrder<'a> {
     #[serde(default)]
     n: Exact,
     #[serde(default, borrow, rename = "N")]
-    asset: Option<Cow<'a, str>>,
+    asset: Option<Text<'a>>,
     #[serde(default, rename = "T")]
     trade_ms: Whole,
     #[serde(default)]
@@ -233,14 +238,14 @@ impl<'a> RawOrderEvent<'a> {
         OrderUpdate {
             event_ms: self.event_ms.0,
             trade_ms: raw.trade_ms.0,
-            symbol: raw.s,
-            client: raw.c,
+            symbol: raw.s.0,
+            client: raw.c.0,
             side: match raw.side {
                 RawSide::Buy => Side::Buy,
                 RawSide::Sell => Side::Sell,
             },
             exchange_id: ExchangeOrderId(raw.i),
-            amended: raw.x == "AMENDMENT",
+            amended: &*raw.x == "AMENDMENT",
             status: Status::parse(&raw.status),
             executed: Qty::from_units(raw.z.0),
             fill: traded.then_some(fill),
@@ -268,19 +273,19 @@ struct RawAccount<'a> {
 #[derive(Deserialize)]
 struct RawWallet<'a> {
     #[serde(borrow)]
-    a: Cow<'a, str>,
+    a: Text<'a>,
     wb: Exact,
 }
 
 #[derive(Deserialize)]
 struct RawPosition<'a> {
     #[serde(borrow)]
-    s: Cow<'a, str>,
+    s: Text<'a>,
     pa: Exact,
     #[serde(default)]
     ep: Cut,
     #[serde(default, borrow)]
-    ps: Option<Cow<'a, str>>,
+    ps: Option<Text<'a>>,
 }
 
 impl RawAccountEvent<'_> {
@@ -306,14 +311,16 @@ fn short<const LEN: usize>(text: &str) -> ArrayString<LEN> {
     ArrayString::from(text).unwrap_or_default()
 }
 
+/// How the event that matters most begins.
+const ORDER_UPDATE_BEGIN: &[u8] = br#"{"e":"ORDER_TRADE_UPDATE","#;
 /// Longest asset name kept.
 pub const ASSET_LEN_MAX: usize = 16;
 /// Longest symbol kept.
 pub const SYMBOL_LEN_MAX: usize = 24;
 /// Wallet rows read of one event.
-pub const WALLETS_MAX: usize = 8;
+pub const WALLETS_MAX: usize = 4;
 /// Position rows read of one event.
-pub const POSITIONS_MAX: usize = 32;
+pub const POSITIONS_MAX: usize = 8;
 
 #[cfg(test)]
 mod tests;

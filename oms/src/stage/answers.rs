@@ -17,7 +17,9 @@ use crate::time::TimeSample;
 impl<C: Clock> Core<C> {
     /// A call came back.
     pub(super) fn on_answer(&mut self, now: Nanos, reply: &RestReply) {
-        self.limited(reply.usage.blocked_until);
+        if let Some(until) = reply.usage.blocked_until {
+            self.limited(reply.status, until);
+        }
         if reply.usage != Usage::default() {
             self.desk.reporter.send(Report::Usage(reply.usage));
         }
@@ -100,7 +102,11 @@ impl<C: Clock> Core<C> {
         };
         match self.listen_key.given(now, &key) {
             Learned::Same => {}
-            Learned::Changed => self.new_path = self.listen_key.path(),
+            Learned::Changed => {
+                self.new_path = self.listen_key.path();
+                // What is connected now hangs on the former key.
+                self.user_up = false;
+            }
             Learned::Nothing => self.desk.reporter.notice(now, "listen key cannot be used; asking again", 0),
         }
     }
@@ -147,7 +153,10 @@ impl<C: Clock> Core<C> {
                 self.desk.learn(now, 0, id, Fact::Absent { code: NO_SUCH_ORDER });
             }
         } else {
-            self.desk.reporter.notice(now, "an order that exists is not found; it stays exposure", i64::from(id.counter()));
+            if state != State::Sending {
+                let counter = i64::from(id.counter());
+                self.desk.reporter.notice(now, "an order that exists is not found; it stays exposure", counter);
+            }
             self.ask_again(now, id);
         }
     }

@@ -143,7 +143,10 @@ mod tests {
         }
         assert!(!calls.ask(Nanos(0), Purpose::Time, ArrayString::new()), "bounded");
         let call = rx.pop().unwrap();
-        assert_eq!((call.path, call.query.as_str(), call.weight), ("/fapi/v1/userTrades", "symbol=BTCUSDT&orderId=5", 5));
+        assert_eq!(
+            (call.path, call.query.as_str(), call.weight),
+            ("/fapi/v1/userTrades", "symbol=BTCUSDT&orderId=5", 5)
+        );
         assert_eq!(calls.answered(call.token), Some(Purpose::Trades(SymbolId(0))));
         assert_eq!(calls.answered(call.token), None, "once");
         assert_eq!(calls.overdue(Nanos::from_millis(29_999)), None);

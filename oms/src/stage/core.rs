@@ -25,7 +25,7 @@ use super::reconcile::Reconcile;
 use super::stopping::Stopping;
 use crate::binance::request::Requests;
 use crate::binance::sign::ApiKey;
-use crate::desk::Desk;
+use crate::desk::{Desk, FIRST_QUERY, LOST_QUERY};
 use crate::report::Reporter;
 use crate::time::ExchangeTime;
 
@@ -50,8 +50,10 @@ pub struct Core<C> {
     /// Requests are taken: connected, and logged on where the key needs that.
     pub(super) orders_ready: bool,
     pub(super) user_up: bool,
-    /// No request before then: the exchange asked for silence on the order socket.
+    /// No new order before then: a limit was reached. Cancels still go.
     pub(super) blocked_until: Nanos,
+    /// No request at all before then: banned.
+    pub(super) banned_until: Nanos,
     /// A person must act; never cleared.
     pub(super) trouble: Option<&'static str>,
     /// For the owner of the sockets: connect the user stream to this path.
@@ -98,6 +100,7 @@ impl<C: Clock> Core<C> {
             orders_ready: false,
             user_up: false,
             blocked_until: Nanos(0),
+            banned_until: Nanos(0),
             trouble: None,
             new_path: None,
             logon_failed: false,
@@ -135,7 +138,7 @@ impl<C: Clock> Core<C> {
         self.note_down(now, "order socket is down", reason);
         self.orders_ready = false;
         while let Some(request) = self.pending.lost() {
-            self.no_answer(now, request.asked);
+            self.no_answer(now, request.asked, LOST_QUERY);
         }
         assert!(self.pending.is_empty(), "nothing is on its way on a dead socket");
         self.reconcile.restart();
@@ -150,7 +153,10 @@ impl<C: Clock> Core<C> {
     pub(super) fn user_socket_down(&mut self, now: Nanos, reason: Down) {
         self.note_down(now, "user stream is down", reason);
         self.user_up = false;
-        self.listen_key.lost(now);
+        if reason != Down::Asked {
+            // Only a new key makes us ask for another connection: that one needs no confirmation.
+            self.listen_key.lost(now);
+        }
         self.mark_whole_stream();
         self.reconcile.restart();
     }
@@ -192,7 +198,7 @@ impl<C: Clock> Core<C> {
         self.next_look = now + LOOK_EVERY;
         while let Some(request) = self.pending.overdue(now) {
             self.desk.reporter.notice(now, "request without an answer", i64::try_from(request.number).unwrap_or(0));
-            self.no_answer(now, request.asked);
+            self.no_answer(now, request.asked, FIRST_QUERY);
         }
         while let Some(purpose) = self.calls.overdue(now) {
             self.unanswered_call(now, purpose);
@@ -209,6 +215,9 @@ impl<C: Clock> Core<C> {
 
     /// Asks about the orders whose question is due.
     fn look_after_doubts(&mut self, now: Nanos) {
+        if self.stopping.is_none() && self.reconcile.is_listing() {
+            return;
+        }
         let mut due: [Option<OrderId>; QUERIES_PER_LOOK] = [None; QUERIES_PER_LOOK];
         self.desk.table.due(now, &mut due);
         for id in due.into_iter().flatten() {
@@ -244,7 +253,11 @@ impl<C: Clock> Core<C> {
         }
         if log_lost {
             self.log_lost_seen = self.desk.reporter.log_lost();
-            self.desk.reporter.notice(now, "storage lost events of orders", i64::try_from(self.log_lost_seen).unwrap_or(0));
+            self.desk.reporter.notice(
+                now,
+                "storage lost events of orders",
+                i64::try_from(self.log_lost_seen).unwrap_or(0),
+            );
         }
         if disputed {
             self.desk.reporter.notice(now, "position differs from what was traded", 0);
@@ -276,11 +289,12 @@ impl<C: Clock> Core<C> {
         u16::try_from(at).ok().map(SymbolId)
     }
 
-    /// The exchange wants silence until then.
-    pub(super) fn limited(&mut self, until: Option<Nanos>) {
-        if let Some(until) = until {
-            self.blocked_until = self.blocked_until.max(until);
-            self.calls.block(until);
+    /// A limit was reached: no new orders and no calls until then, after a ban nothing at all.
+    pub(super) fn limited(&mut self, status: u16, until: Nanos) {
+        self.blocked_until = self.blocked_until.max(until);
+        self.calls.block(until);
+        if status == BANNED {
+            self.banned_until = self.banned_until.max(until);
         }
     }
 
@@ -305,6 +319,8 @@ impl<C: Clock> Core<C> {
     }
 }
 
+/// HTTP status of a ban.
+pub const BANNED: u16 = 418;
 /// How often what is due is looked after.
 const LOOK_EVERY: Duration = Duration::from_millis(1);
 /// Orders asked about in one look.

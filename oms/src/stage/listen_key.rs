@@ -88,8 +88,8 @@ impl ListenKey {
 
     /// The exchange gave this key.
     pub fn given(&mut self, now: Nanos, key: &str) -> Learned {
-        // It becomes part of a path: nothing but letters and digits.
-        let plain = !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        // It becomes part of a path: nothing that means something there.
+        let plain = !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
         let Some(key) = ArrayString::from(key).ok().filter(|_| plain) else {
             self.failed(now);
             return Learned::Nothing;

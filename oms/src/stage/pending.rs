@@ -96,7 +96,8 @@ impl Pending {
     }
 
     fn settle(&mut self) {
-        let waits = |slot: &Option<Request>, number| slot.is_some_and(|request| request.number == number && !request.late);
+        let waits =
+            |slot: &Option<Request>, number| slot.is_some_and(|request| request.number == number && !request.late);
         while self.oldest < self.next && !waits(&self.slots[slot(self.oldest)], self.oldest) {
             self.oldest += 1;
         }

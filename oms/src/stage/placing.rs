@@ -3,6 +3,8 @@
 //! What cannot be sent is refused here with a code of our own, because then nothing has left; whatever has left is
 //! exposure until an answer, an event or a query says otherwise.
 
+use std::time::Duration;
+
 use optiflow_base::clock::{Clock, Nanos};
 use optiflow_base::ids::{OrderId, SymbolId};
 use optiflow_base::log::Span;
@@ -11,10 +13,11 @@ use optiflow_risk::Approved;
 use optiflow_wire::connection::Connection;
 use optiflow_wire::transport::Dialer;
 
-use super::core::Core;
+use super::core::{BANNED, Core};
 use super::pending::{Asked, Request};
 use crate::binance::outcome::{Meaning, Outcome, meaning};
 use crate::binance::reply::{self, Reply};
+use crate::desk::FIRST_QUERY;
 use crate::order::Fact;
 
 /// Codes of refusals that are ours: positive, because the exchange's are negative. Nothing was sent.
@@ -81,6 +84,9 @@ impl<C: Clock> Core<C> {
         if self.stopping.is_some() || !(self.gate.is_open() || may_reduce) {
             return Err(LocalCode::GateClosed);
         }
+        if now < self.blocked_until {
+            return Err(LocalCode::Blocked);
+        }
         let number = self.ready(now)?;
         if !self.desk.table.has_room(order.id) {
             return Err(LocalCode::NoRoom);
@@ -121,7 +127,7 @@ impl<C: Clock> Core<C> {
         if !self.orders_ready {
             return Err(LocalCode::NotSent);
         }
-        if now < self.blocked_until {
+        if now < self.banned_until {
             return Err(LocalCode::Blocked);
         }
         self.pending.next_number().ok_or(LocalCode::NoRoom)
@@ -173,7 +179,7 @@ impl<C: Clock> Core<C> {
                 let code = code.unwrap_or_else(|| i32::from(reply.status));
                 self.desk.learn(now, 0, id, Fact::Refused { code });
             }
-            (Outcome::Accepted, None, _) | (Outcome::Unknown, _, _) => self.desk.unanswered(now, id),
+            (Outcome::Accepted, None, _) | (Outcome::Unknown, _, _) => self.desk.unanswered(now, id, FIRST_QUERY),
         }
     }
 
@@ -199,23 +205,24 @@ impl<C: Clock> Core<C> {
     }
 
     /// A request that will not be answered any more, as far as we know.
-    pub(super) fn no_answer(&mut self, now: Nanos, asked: Asked) {
+    pub(super) fn no_answer(&mut self, now: Nanos, asked: Asked, patience: Duration) {
         match asked {
-            Asked::Place(id) => self.desk.unanswered(now, id),
+            Asked::Place(id) => self.desk.unanswered(now, id, patience),
             Asked::Cancel(id) => self.desk.cancel_refused(now, id, LocalCode::Unanswered.code()),
             Asked::Logon => self.logon_failed = true,
         }
     }
 
     fn on_usage(&mut self, now: Nanos, reply: &Reply) {
-        let limited = matches!(reply.status, 418 | 429);
+        let limited = matches!(reply.status, BANNED | 429);
         let until = reply.retry_at_ms.map_or_else(|| self.window_end(now, reply), |millis| self.time.ours(millis));
         let usage = Usage { blocked_until: limited.then_some(until), ..reply.usage };
         if limited {
             self.desk.reporter.notice(now, "exchange asks for silence on the order socket", reply.status.into());
-            self.blocked_until = self.blocked_until.max(until);
-            if reply.code != Some(TOO_MANY_ORDERS) {
-                self.calls.block(until);
+            if reply.code == Some(TOO_MANY_ORDERS) {
+                self.blocked_until = self.blocked_until.max(until);
+            } else {
+                self.limited(reply.status, until);
             }
         }
         if usage != Usage::default() {
@@ -228,7 +235,7 @@ impl<C: Clock> Core<C> {
         let (window_ms, code) = (self.time.now_ms(now), reply.code);
         let next = |span_ms: u64| self.time.ours((window_ms / span_ms + 1) * span_ms);
         match (reply.status, code) {
-            (418, _) => now + BAN_LEAST,
+            (BANNED, _) => now + BAN_LEAST,
             (_, Some(TOO_MANY_ORDERS)) => next(10_000),
             _ => next(60_000),
         }
@@ -249,4 +256,4 @@ impl<C: Clock> Core<C> {
 /// Too many new orders: only orders are limited, and only in their window.
 const TOO_MANY_ORDERS: i32 = -1015;
 /// The shortest ban.
-const BAN_LEAST: std::time::Duration = std::time::Duration::from_secs(120);
+const BAN_LEAST: Duration = Duration::from_secs(120);

@@ -147,6 +147,28 @@ fn a_session_signs_its_logon_and_nothing_else() {
 }
 
 #[test]
+fn a_patched_frame_is_the_same_as_a_fresh_one() {
+    for key in [hmac_key(), session_key()] {
+        let mut patched = Requests::new(Arc::clone(&key), &[btcusdt()], 1000);
+        for (request, counter, price, qty, now) in [
+            (9, 1, "83090.1", "0.01", NOW),
+            (10, 2, "83090.2", "0.011", NOW + 1),
+            (11, 3, "9.1", "120.5", NOW + 2),
+            (12, 4, "100000", "0.001", NOW + 3),
+            (1_000_000, u32::MAX, "99999.9", "999.999", NOW + 4),
+        ] {
+            let (price, qty) = (price.parse().unwrap(), qty.parse().unwrap());
+            let order = NewOrder { id: OrderId::new(7, counter), price, qty, ..order() };
+            let mut fresh = Requests::new(Arc::clone(&key), &[btcusdt()], 1000);
+            let expected = fresh.place(request, SymbolId(0), &order, now).unwrap();
+            assert_eq!(patched.place(request, SymbolId(0), &order, now).unwrap(), expected);
+            let expected = fresh.cancel(request, SymbolId(0), order.id, now).unwrap();
+            assert_eq!(patched.cancel(request, SymbolId(0), order.id, now).unwrap(), expected);
+        }
+    }
+}
+
+#[test]
 fn what_does_not_fit_the_symbol_makes_no_frame() {
     let mut requests = Requests::new(hmac_key(), &[btcusdt()], 1000);
     let table = [

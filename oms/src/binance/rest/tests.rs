@@ -135,7 +135,8 @@ fn base_urls_and_authorities_are_checked_at_once() {
     for good in ["https://fapi.binance.com", "https://fapi.binance.com/", "http://127.0.0.1:8080", "http://[::1]:80"] {
         assert!(make(good).is_ok(), "{good}");
     }
-    for bad in ["", "fapi.binance.com", "ftp://x", "https://", "https://user@host", "https://host/path", "https://h?x"] {
+    for bad in ["", "fapi.binance.com", "ftp://x", "https://", "https://user@host", "https://host/path", "https://h?x"]
+    {
         assert!(matches!(make(bad), Err(OmsError::BaseUrl(_))), "{bad}");
     }
     let absent = Roots::CaFile("/nonexistent/ca.pem".into());

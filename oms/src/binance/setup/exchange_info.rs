@@ -152,11 +152,21 @@ mod tests {
     fn what_cannot_be_traded_is_named() {
         let table = [
             ("ETHUSDT", "USDT", INFO.to_owned(), "the exchange does not list ETHUSDT"),
-            ("BTCUSDT", "USDT", INFO.replace("\"TRADING\"", "\"SETTLING\""), "BTCUSDT does not trade (status SETTLING)"),
+            (
+                "BTCUSDT",
+                "USDT",
+                INFO.replace("\"TRADING\"", "\"SETTLING\""),
+                "BTCUSDT does not trade (status SETTLING)",
+            ),
             ("BTCUSDT", "USDC", INFO.to_owned(), "BTCUSDT: it is not settled in the configured margin asset"),
             ("BTCUSDT", "USDT", INFO.replace("PERCENT_PRICE", "X"), "BTCUSDT: no PERCENT_PRICE"),
             ("BTCUSDT", "USDT", INFO.replace("0.10", "0"), "BTCUSDT: PRICE_FILTER without a tick"),
-            ("BTCUSDT", "USDT", INFO.replace("\"notional\"", "\"minNotional\""), "BTCUSDT: MIN_NOTIONAL without a value"),
+            (
+                "BTCUSDT",
+                "USDT",
+                INFO.replace("\"notional\"", "\"minNotional\""),
+                "BTCUSDT: MIN_NOTIONAL without a value",
+            ),
             ("BTCUSDT", "USDT", INFO.replace("ORDERS", "RAW"), "no ORDERS limit of 10 SECOND"),
             ("BTCUSDT", "USDT", "<html>".to_owned(), "the answer makes no sense"),
         ];

@@ -79,7 +79,8 @@ fn keys_are_read_from_private_files_only_and_are_never_shown() {
     let seed: Vec<u8> = (0..32).collect();
     let ed_pem = write("pem", pem(&pkcs8(&seed)).as_bytes(), 0o400);
     let ed_der = write("der", &pkcs8(&seed), 0o600);
-    let broken = write("broken", format!("-----BEGIN PRIVATE KEY-----\n{canary}\n-----END PRIVATE KEY-----").as_bytes(), 0o600);
+    let broken =
+        write("broken", format!("-----BEGIN PRIVATE KEY-----\n{canary}\n-----END PRIVATE KEY-----").as_bytes(), 0o600);
     let rsa = write("rsa", b"-----BEGIN RSA PRIVATE KEY-----\nAAAA\n-----END RSA PRIVATE KEY-----", 0o600);
     let empty = write("empty", b"\n", 0o600);
     let large = write("large", &vec![b'x'; 20_000], 0o600);
@@ -97,7 +98,7 @@ fn keys_are_read_from_private_files_only_and_are_never_shown() {
     let table = [
         (&id, &open, "may be read or changed by others (mode 0640); run: chmod 600"),
         (&open, &hmac, "may be read or changed by others"),
-        (&bad_id, &hmac, "the API key is not 1 to 128 letters and digits"),
+        (&bad_id, &hmac, "the API key is not 1 to 128 letters, digits, - and _"),
         (&id, &broken, "the PEM text is not base64"),
         (&id, &rsa, "not an Ed25519 private key"),
         (&id, &empty, "the secret is empty"),

@@ -47,7 +47,10 @@ fn frames_become_our_words() {
             r#"{"e":"ORDER_TRADE_UPDATE","o":{"s":"X","c":"autoclose-1","S":"SELL","x":"CALCULATED","X":"FILLED","i":7,"l":"1","z":"1","L":"5","t":3}}"#,
             "X autoclose-1 Filled Sell of 1 trade 3 1 @ 5 taker fee 0 ",
         ),
-        (r#"{"e":"ORDER_TRADE_UPDATE","o":{"s":"X","c":"c","S":"SELL","x":"NEW","X":"BRAND_NEW","i":7}}"#, "X c Other Sell of 0"),
+        (
+            r#"{"e":"ORDER_TRADE_UPDATE","o":{"s":"X","c":"c","S":"SELL","x":"NEW","X":"BRAND_NEW","i":7}}"#,
+            "X c Other Sell of 0",
+        ),
         (r#"{"e":"ORDER_TRADE_UPDATE","o":{"s":"X","c":"c","S":"SELL","x":"NEW","X":"NEW"}}"#, "malformed"),
         (r#"{"e":"ORDER_TRADE_UPDATE"}"#, "malformed"),
         (
@@ -74,7 +77,7 @@ fn frames_become_our_words() {
 #[test]
 fn long_account_updates_are_cut_and_say_so() {
     let row = r#"{"s":"X","pa":"1","ep":"1","ps":"LONG"}"#;
-    let frame = format!(r#"{{"e":"ACCOUNT_UPDATE","a":{{"P":[{}]}}}}"#, vec![row; POSITIONS_MAX + 1].join(","));
+    let frame = format!(r#"{{"e":"ACCOUNT_UPDATE","a":{{"P":[{}]}}}}"#, [row; POSITIONS_MAX + 1].join(","));
     let Ok(UserEvent::Account(account)) = parse(frame.as_bytes()) else { panic!("an account update") };
     assert!(account.more && account.positions.len() == POSITIONS_MAX && account.positions[0].hedged);
 }
@@ -82,12 +85,18 @@ fn long_account_updates_are_cut_and_say_so() {
 #[test]
 fn sample_events_are_read() {
     let table = [
-        ("userdata-order-filled-maker.json", "BTCUSDT opti-1-000001 Filled Buy of 0.01 trade 8153700044 0.006 @ 83090.1 maker fee 9970812 USDT"),
+        (
+            "userdata-order-filled-maker.json",
+            "BTCUSDT opti-1-000001 Filled Buy of 0.01 trade 8153700044 0.006 @ 83090.1 maker fee 9970812 USDT",
+        ),
         ("userdata-order-new.combined.json", "BTCUSDT opti-1-000001 New Buy of 0"),
         ("userdata-order-canceled.json", "BTCUSDT opti-1-000002 Canceled Buy of 0"),
         ("userdata-order-expired-in-match-stp.json", "BTCUSDT opti-1-000004 Expired Buy of 0"),
         ("userdata-order-amendment.json", "BTCUSDT opti-1-000005 New Buy of 0 amended"),
-        ("userdata-order-liquidation.json", "BTCUSDT autoclose-1795327201800000011 Filled Sell of 0.01 trade 8153700900 0.01 @ 82990.5 taker fee 41495250 USDT"),
+        (
+            "userdata-order-liquidation.json",
+            "BTCUSDT autoclose-1795327201800000011 Filled Sell of 0.01 trade 8153700900 0.01 @ 82990.5 taker fee 41495250 USDT",
+        ),
         ("userdata-account-order.json", "[15236.8338198 USDT] [BTCUSDT 0.01 @ 83090.1]"),
         ("userdata-account-funding-fee-cross.json", "[15236.2 USDT] []"),
         ("userdata-trade-lite.json", "TradeLite { event_ms: 1795327200911 }"),

@@ -1,1 +1,220 @@
-//! x
+//! Lost answers, lost sockets, lost events: doubt stays exposure until the exchange has spoken.
+
+use super::far::error;
+use super::world::{Manner, World, no_answer};
+use super::*;
+
+const NOT_FOUND: (i32, &str) = (-2013, "Order does not exist.");
+
+#[test]
+fn a_missing_answer_is_not_a_failure() {
+    let mut world = World::ready();
+    world.manner = Manner::Mute;
+    let id = world.place();
+    world.run(1_990);
+    assert_eq!(world.story(id), ["Sent"]);
+    world.run(20);
+    assert_eq!(world.story(id), ["Sent", "Unknown"]);
+    assert_eq!(world.gates(), ["InDoubt"]);
+    world.run(500);
+    assert_eq!(world.story(id), ["Sent", "Unknown", "Accepted"], "the query found it");
+    assert_eq!(world.gates(), ["InDoubt", "open Reconciled"]);
+    assert_eq!(world.requests.len(), 1, "nothing is sent twice");
+}
+
+#[test]
+fn not_found_is_a_refusal_only_when_it_is_heard_twice_and_late_enough() {
+    let mut world = World::ready();
+    world.manner = Manner::Lose;
+    let id = world.place();
+    world.run(3_000);
+    assert_eq!(world.story(id), ["Sent", "Unknown"], "one answer proves nothing");
+    world.run(3_000);
+    assert_eq!(world.story(id), ["Sent", "Unknown", "Refused -2013"]);
+    assert!(world.asked_about("/fapi/v1/order ") >= 2);
+    assert_eq!(world.gates(), ["InDoubt", "open Reconciled"]);
+}
+
+#[test]
+fn an_order_that_shows_up_after_not_found_lives() {
+    let mut world = World::ready();
+    world.manner = Manner::Mute;
+    let id = world.place();
+    world.scripted.entry("/fapi/v1/order").or_default().push_back(error(NOT_FOUND.0, NOT_FOUND.1));
+    world.run(2_300);
+    assert_eq!(world.story(id), ["Sent", "Unknown"]);
+    let fresh = world.order_event(&id.to_string(), "NEW", "NEW", "0", None);
+    world.tell(&fresh);
+    world.run(5_000);
+    assert_eq!(world.story(id), ["Sent", "Unknown", "Accepted"]);
+}
+
+#[test]
+fn an_order_that_the_exchange_forgets_for_a_while_stays_exposure() {
+    let mut world = World::ready();
+    let id = world.place();
+    world.run(3);
+    let forgotten = world.orders.remove(&id.to_string()).unwrap();
+    world.cut_user();
+    world.run(20_000);
+    assert_eq!(world.story(id), ["Sent", "Accepted"], "not found ends nothing that was confirmed");
+    assert_eq!(world.gates().last().map(String::as_str), Some("InDoubt"));
+    world.orders.insert(id.to_string(), forgotten);
+    world.run(10_000);
+    assert_eq!(world.gates().last().map(String::as_str), Some("open Reconciled"));
+    assert_eq!(world.story(id), ["Sent", "Accepted"]);
+}
+
+#[test]
+fn a_late_answer_is_still_the_truth() {
+    let mut world = World::ready();
+    world.manner = Manner::Keep;
+    let id = world.place();
+    world.scripted.entry("/fapi/v1/order").or_default().extend((0..9).map(|_| no_answer()));
+    world.run(2_050);
+    assert_eq!(world.story(id), ["Sent", "Unknown"]);
+    let reply = super::far::refused(&world.requests[0]["id"], -5022, "would take");
+    world.reply(reply);
+    world.run(20);
+    assert_eq!(world.story(id), ["Sent", "Unknown", "Refused -5022"]);
+    assert_eq!(world.gates(), ["InDoubt", "open Reconciled"]);
+}
+
+#[test]
+fn a_duplicate_id_is_asked_about_because_it_may_be_our_own_request() {
+    let mut world = World::ready();
+    world.manner = Manner::Keep;
+    let id = world.place();
+    world.rest_order(&id.to_string());
+    world.run(3);
+    let reply = super::far::refused(&world.requests[0]["id"], -4116, "ClientOrderId is duplicated.");
+    world.reply(reply);
+    world.run(500);
+    assert_eq!(world.story(id), ["Sent", "Unknown", "Accepted"]);
+}
+
+#[test]
+fn a_dying_order_socket_leaves_everything_on_its_way_unknown_until_it_is_found() {
+    let mut world = World::ready();
+    world.manner = Manner::Mute;
+    let (taken, cancelled) = (world.place(), world.place());
+    world.run(3);
+    world.manner = Manner::Lose;
+    let lost = world.place();
+    world.run(3);
+    world.set(&cancelled.to_string(), "CANCELED", "0");
+    world.cut_orders();
+    world.run(3);
+    for id in [taken, cancelled, lost] {
+        assert_eq!(world.story(id), ["Sent", "Unknown"]);
+    }
+    assert_eq!(world.gates(), ["OrderSocketDown"]);
+    world.manner = Manner::Answer;
+    world.run(10_000);
+    assert_eq!(world.story(taken)[2..], ["Accepted"]);
+    assert_eq!(world.story(cancelled)[2..], ["Accepted", "Cancelled"]);
+    assert_eq!(world.story(lost)[2..], ["Refused -2013"]);
+    assert_eq!(world.gates(), ["OrderSocketDown", "InDoubt", "open Reconciled"]);
+    assert_eq!(world.reached, [Milestone::Ready]);
+    assert_eq!(world.requests.len(), 3, "nothing is sent twice");
+}
+
+#[test]
+fn fills_missed_while_the_user_stream_was_down_are_booked_once() {
+    let mut world = World::ready();
+    let (first, second) = (world.place(), world.place());
+    world.run(3);
+    let part = world.order_event(&first.to_string(), "TRADE", "PARTIALLY_FILLED", "0.004", Some((11, "0.004")));
+    world.tell(&part);
+    world.run(3);
+    let order = world.orders[&first.to_string()].id;
+    world.trade_at_venue(11, order, "0.004");
+    world.cut_user();
+    world.trade_at_venue(12, order, "0.006");
+    world.trade_at_venue(13, 999, "0.5");
+    world.set(&first.to_string(), "FILLED", "0.01");
+    world.run(3_000);
+    let story = world.story(first);
+    assert_eq!(story[2..], ["Filled 11 0.004/0.004 fee 10000000", "Filled 12 0.006/0.01 fee 10000000", "Done"]);
+    assert_eq!(world.story(second), ["Sent", "Accepted"], "what is still open stays");
+    assert_eq!(world.positions().last().map(String::as_str), Some("0.51"), "a stranger's trade counts too");
+    assert_eq!(world.gates(), ["UserStreamDown", "InDoubt", "open Reconciled"]);
+    // Told again by the stream, it is known already.
+    let again = world.order_event(&first.to_string(), "TRADE", "FILLED", "0.01", Some((12, "0.006")));
+    world.tell(&again);
+    world.run(10);
+    assert_eq!(world.story(first).len(), 5);
+}
+
+#[test]
+fn an_end_without_its_fills_fetches_them() {
+    let mut world = World::ready();
+    let id = world.place();
+    world.run(3);
+    let order = world.orders[&id.to_string()].id;
+    world.trade_at_venue(21, order, "0.003");
+    let cancelled = world.order_event(&id.to_string(), "CANCELED", "CANCELED", "0.003", None);
+    world.tell(&cancelled);
+    world.set(&id.to_string(), "CANCELED", "0.003");
+    world.run(100);
+    assert_eq!(world.story(id), ["Sent", "Accepted"], "the end waits for the fill");
+    world.run(2_000);
+    assert_eq!(world.story(id)[2..], ["Filled 21 0.003/0.003 fee 10000000", "Cancelled"]);
+    assert!(world.asked.iter().any(|call| call.contains(&format!("userTrades symbol=BTCUSDT&orderId={order}"))));
+}
+
+#[test]
+fn a_user_event_that_cannot_be_read_makes_us_ask_for_everything() {
+    let mut world = World::ready();
+    let id = world.place();
+    world.run(3);
+    let order = world.orders[&id.to_string()].id;
+    world.trade_at_venue(31, order, "0.01");
+    world.set(&id.to_string(), "FILLED", "0.01");
+    let mut broken = world.order_event(&id.to_string(), "TRADE", "FILLED", "0.01", Some((31, "0.01")));
+    broken["o"]["l"] = "a lot".into();
+    world.tell(&broken);
+    world.run(5_000);
+    assert_eq!(world.story(id)[2..], ["Filled 31 0.01/0.01 fee 10000000", "Done"]);
+    assert_eq!(world.gates(), ["InDoubt", "open Reconciled"]);
+}
+
+#[test]
+fn a_refused_order_that_lives_all_the_same_is_cancelled() {
+    let mut world = World::ready();
+    world.manner = Manner::Keep;
+    let id = world.place();
+    world.run(3);
+    let reply = super::far::refused(&world.requests[0]["id"], -2010, "rejected");
+    world.reply(reply);
+    world.run(3);
+    world.rest_order(&id.to_string());
+    let fresh = world.order_event(&id.to_string(), "NEW", "NEW", "0", None);
+    world.tell(&fresh);
+    world.run(5_000);
+    assert_eq!(world.story(id), ["Sent", "Refused -2010"]);
+    assert_eq!(world.orders[&id.to_string()].status, "CANCELED");
+    assert_eq!(world.gates(), ["InDoubt", "open Reconciled"]);
+}
+
+#[test]
+fn a_fill_that_comes_while_positions_are_asked_for_is_not_counted_twice() {
+    let mut world = World::ready();
+    let id = world.place();
+    world.run(3);
+    world.cut_user();
+    // The answer on positions is from before the fill, and the fill arrives before the answer is read.
+    let order = world.orders[&id.to_string()].id;
+    for _ in 0..3_000 {
+        world.run(1);
+        if world.asked_about("positionRisk") == 1 && world.position == "0" {
+            let filled = world.order_event(&id.to_string(), "TRADE", "FILLED", "0.01", Some((41, "0.01")));
+            world.tell(&filled);
+            world.set(&id.to_string(), "FILLED", "0.01");
+            world.trade_at_venue(41, order, "0.01");
+        }
+    }
+    assert_eq!(world.oms.core.desk.positions.qty(super::world::BTC).unwrap().to_string(), "0.01");
+    let fills = world.story(id).iter().filter(|word| word.starts_with("Filled")).count();
+    assert_eq!(fills, 1);
+}

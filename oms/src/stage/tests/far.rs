@@ -110,8 +110,7 @@ impl World {
     /// Puts an order on the far book.
     pub fn rest_order(&mut self, client: &str) -> Resting {
         self.next_id += 1;
-        let resting =
-            Resting { id: self.next_id, client: client.to_owned(), status: "NEW", executed: "0".to_owned() };
+        let resting = Resting { id: self.next_id, client: client.to_owned(), status: "NEW", executed: "0".to_owned() };
         self.orders.insert(client.to_owned(), resting.clone());
         resting
     }
@@ -136,7 +135,8 @@ impl World {
         };
         let now = self.now();
         let (token, path) = (call.token, call.path);
-        let reply = RestReply { token, path, status, body: body.into(), sent: now, received: now, usage: Usage::default() };
+        let reply =
+            RestReply { token, path, status, body: body.into(), sent: now, received: now, usage: Usage::default() };
         self.replies.push(reply).unwrap();
     }
 

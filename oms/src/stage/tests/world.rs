@@ -107,7 +107,8 @@ impl World {
 
     pub fn with(key: Arc<ApiKey>, engine_ring: usize) -> World {
         let clock = Rc::new(VirtualClock::new(Nanos::from_millis(START_MS)));
-        let (order_net, user_net) = (MemoryDialer::new(PipeOptions::default()), MemoryDialer::new(PipeOptions::default()));
+        let (order_net, user_net) =
+            (MemoryDialer::new(PipeOptions::default()), MemoryDialer::new(PipeOptions::default()));
         let (to_oms, orders) = ring("orders", 256);
         let (to_risk, reports) = ring("to_risk", 4096);
         let (to_engine, engine) = ring("to_engine", engine_ring);
@@ -225,8 +226,13 @@ impl World {
 
     /// Lets `millis` pass, a millisecond at a time.
     pub fn run(&mut self, millis: u64) {
-        for _ in 0..millis {
-            self.clock.advance_to(self.now() + Duration::from_millis(1));
+        self.run_by(1, millis);
+    }
+
+    /// Lets `millis` pass in steps.
+    pub fn run_by(&mut self, step: u64, millis: u64) {
+        for _ in 0..millis / step {
+            self.clock.advance_to(self.now() + Duration::from_millis(step));
             for _ in 0..3 {
                 self.turn();
             }
@@ -296,7 +302,14 @@ impl World {
     }
 
     /// An order event as the exchange writes it.
-    pub fn order_event(&self, client: &str, kind: &str, status: &str, executed: &str, fill: Option<(u64, &str)>) -> Json {
+    pub fn order_event(
+        &self,
+        client: &str,
+        kind: &str,
+        status: &str,
+        executed: &str,
+        fill: Option<(u64, &str)>,
+    ) -> Json {
         let id = self.orders.get(client).map_or(1, |order| order.id);
         let (trade, qty) = fill.unwrap_or((0, "0"));
         json!({"e": "ORDER_TRADE_UPDATE", "T": START_MS, "E": START_MS, "o": {
@@ -328,34 +341,31 @@ impl World {
 
     /// What happened to an order, as short words.
     pub fn story(&self, id: OrderId) -> Vec<String> {
-        let ours = |report: &Report| match report {
-            Report::Order(event) if event.order == id => Some(word(&event.change)),
-            _ => None,
+        let ours = |report: &Report| {
+            if let Report::Order(event) = report { (event.order == id).then(|| word(&event.change)) } else { None }
         };
         self.seen.iter().filter_map(ours).collect()
     }
 
     pub fn gates(&self) -> Vec<String> {
-        let gate = |report: &Report| match report {
-            Report::Gate { open, reason, .. } => Some(format!("{}{reason:?}", if *open { "open " } else { "" })),
-            _ => None,
+        let gate = |report: &Report| {
+            if let Report::Gate { open, reason, .. } = report {
+                Some(format!("{}{reason:?}", if *open { "open " } else { "" }))
+            } else {
+                None
+            }
         };
         self.seen.iter().filter_map(gate).collect()
     }
 
     pub fn positions(&self) -> Vec<String> {
-        let position = |report: &Report| match report {
-            Report::Position { qty, .. } => Some(qty.to_string()),
-            _ => None,
-        };
+        let position =
+            |report: &Report| if let Report::Position { qty, .. } = report { Some(qty.to_string()) } else { None };
         self.seen.iter().filter_map(position).collect()
     }
 
     pub fn notices(&self) -> Vec<&'static str> {
-        let notice = |event: &LogEvent| match event {
-            LogEvent::Notice(notice) => Some(notice.what),
-            _ => None,
-        };
+        let notice = |event: &LogEvent| if let LogEvent::Notice(notice) = event { Some(notice.what) } else { None };
         self.logged.iter().filter_map(notice).collect()
     }
 
@@ -364,6 +374,7 @@ impl World {
     }
 }
 
+#[allow(clippy::wildcard_enum_match_arm, reason = "what carries no number is its own word")]
 fn word(change: &OrderChange) -> String {
     match change {
         OrderChange::Filled { trade, qty, total, fee, .. } => format!("Filled {} {qty}/{total} fee {fee}", trade.0),
@@ -380,10 +391,7 @@ pub fn no_answer() -> (u16, String) {
 }
 
 pub fn usage_of(reports: &[Report]) -> Vec<Usage> {
-    let usage = |report: &Report| match report {
-        Report::Usage(usage) => Some(*usage),
-        _ => None,
-    };
+    let usage = |report: &Report| if let Report::Usage(usage) = report { Some(*usage) } else { None };
     reports.iter().filter_map(usage).collect()
 }
 
