@@ -124,17 +124,20 @@ impl RestLine {
     }
 }
 
-/// A snapshot of 1,000 levels a side is 667 events; this holds dozens of them.
-const MARKET_RING_LEN: usize = 65_536;
-/// Tops and marks for risk: only the newest matters, so a second's worth is plenty.
-const QUOTES_RING_LEN: usize = 8_192;
-/// Strategies decide a handful of times a second.
-const INTENT_RING_LEN: usize = 1_024;
-/// Fills and order events of the busiest second, many times over.
-const REPORT_RING_LEN: usize = 16_384;
+// Rings are walked from end to end, so a ring larger than the core's cache makes every push a cache miss: each is as
+// long as its worst burst needs, and no longer.
+
+/// A snapshot of 1,000 levels a side is 667 events; this holds a dozen of them.
+const MARKET_RING_LEN: usize = 8_192;
+/// Tops and marks for risk: only the newest matters.
+const QUOTES_RING_LEN: usize = 512;
+/// Strategies decide a handful of times a second; the engine gives a refused intent back to its strategy.
+const INTENT_RING_LEN: usize = 64;
+/// Order events and fills of the busiest instant: a sweep through every open order, several times over.
+const REPORT_RING_LEN: usize = 1_024;
 /// Stop is said once.
-const COMMAND_RING_LEN: usize = 64;
+const COMMAND_RING_LEN: usize = 16;
 /// Calls wait here while another is being made.
 const REST_RING_LEN: usize = 256;
-/// Two seconds of everything at ten thousand events a second.
-const LOG_RING_LEN: usize = 32_768;
+/// A second of everything at eight thousand events a second: longer than any commit that was measured takes.
+const LOG_RING_LEN: usize = 8_192;

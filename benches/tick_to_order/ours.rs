@@ -35,6 +35,43 @@ use optiflow_wire::limits::Limits;
 use optiflow_wire::transport::memory::{MemoryDialer, PipeOptions};
 use rustls::{ClientConfig, ServerConfig};
 
+/// How our side proves who it is.
+pub enum Key {
+    /// Signs every order; name and secret.
+    Hmac(String, String),
+    /// Signs the logon of the socket and no order; name, private key in PKCS#8, public key.
+    Ed25519(String, Vec<u8>, [u8; 32]),
+}
+
+impl Key {
+    /// A fresh key pair.
+    pub fn ed25519(name: &str) -> Key {
+        let pair = rcgen::KeyPair::generate_for(&rcgen::PKCS_ED25519).unwrap();
+        Key::Ed25519(name.to_owned(), pair.serialize_der(), pair.public_key_raw().try_into().unwrap())
+    }
+
+    fn ours(&self) -> ApiKey {
+        match self {
+            Key::Hmac(name, secret) => ApiKey::hmac(name, &Secret::new(secret.as_bytes().to_vec())).unwrap(),
+            Key::Ed25519(name, private, _) => ApiKey::ed25519(name, &Secret::new(private.clone())).unwrap(),
+        }
+    }
+
+    /// What the exchange knows of it.
+    fn known(&self) -> Keys {
+        let (hmac, secret, ed25519, public) = match self {
+            Key::Hmac(name, secret) => (name.as_str(), secret.as_str(), "unused", [0; 32]),
+            Key::Ed25519(name, _, public) => ("unused", "unused", name.as_str(), *public),
+        };
+        Keys {
+            api_key: hmac.to_owned(),
+            api_secret: Secret::new(secret.as_bytes().to_vec()),
+            ed25519_api_key: ed25519.to_owned(),
+            ed25519_public_key: public,
+        }
+    }
+}
+
 /// A session of ours in its virtual world.
 pub struct Ours {
     world: World<PacedClock>,
@@ -44,7 +81,7 @@ pub struct Ours {
 
 impl Ours {
     /// A world in which nothing has happened yet.
-    pub fn new(client: &Arc<ClientConfig>, server: &Arc<ServerConfig>, key: (&str, &str)) -> Ours {
+    pub fn new(client: &Arc<ClientConfig>, server: &Arc<ServerConfig>, key: &Key) -> Ours {
         let asked = Rc::new(Cell::new(Instant::now()));
         Ours { world: world(client, server, key, &asked), asked, sent: 0 }
     }
@@ -125,14 +162,13 @@ impl Strategy for Join {
 fn world(
     client: &Arc<ClientConfig>,
     server: &Arc<ServerConfig>,
-    key: (&str, &str),
+    key: &Key,
     asked: &Rc<Cell<Instant>>,
 ) -> World<PacedClock> {
     let start = Nanos::from_millis(1_795_327_200_000);
     let clock = Rc::new(VirtualClock::new(start));
     let source = market::open("synthetic", SEED).unwrap();
     let listings = source.listings().to_vec();
-    let secret = || Secret::new(key.1.as_bytes().to_vec());
     let quote = |whole: i128| Notional::from_units(whole * 100_000_000);
     let core = CoreConfig {
         listings,
@@ -143,13 +179,7 @@ fn world(
         speed: 1.0,
         start,
     };
-    let keys = Keys {
-        api_key: key.0.to_owned(),
-        api_secret: secret(),
-        ed25519_api_key: format!("{}ed", key.0),
-        ed25519_public_key: [0; 32],
-    };
-    let exchange = Exchange::new(ExchangeConfig { core, keys, seed: SEED }, source);
+    let exchange = Exchange::new(ExchangeConfig { core, keys: key.known(), seed: SEED }, source);
     let instrument = instrument();
     let endpoint = |path: &str| Endpoint {
         host: "localhost".to_owned(),
@@ -196,7 +226,7 @@ fn world(
             instruments: vec![instrument],
             ws_api: endpoint("/ws-fapi/v1"),
             private: endpoint("/"),
-            key: Arc::new(ApiKey::hmac(key.0, &secret()).unwrap()),
+            key: Arc::new(key.ours()),
             time: ExchangeTime::new(),
             margin_asset: "USDT".to_owned(),
             recv_window_ms: 1_000,
