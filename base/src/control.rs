@@ -1,14 +1,10 @@
 //! The few words between the control thread and the hot stages.
 
-use crate::order::Usage;
-
 /// Control tells a hot stage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Command {
     /// No new risk from now on; cancel everything; say `Milestone::Stopped` when the exchange shows nothing open.
     Stop,
-    /// What a REST answer said of our usage.
-    Usage(Usage),
 }
 
 /// The oms stage tells control.

@@ -272,7 +272,7 @@ const fn allowed(trouble: Option<Trouble>) -> Allowed {
 const fn must_withdraw(trouble: Option<Trouble>) -> bool {
     match trouble {
         Some(Trouble::GateClosed | Trouble::BookNotSynced | Trouble::StreamSilent(_)) => true,
-        Some(Trouble::BookNotTradable | Trouble::BookStale) | None => false,
+        Some(Trouble::BookNotTradable | Trouble::BookStale | Trouble::NoMark) | None => false,
     }
 }
 

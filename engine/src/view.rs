@@ -51,6 +51,8 @@ pub enum Trouble {
     BookNotTradable,
     /// The book has not been heard of for longer than the strategy allows.
     BookStale,
+    /// The mark price is not known yet: risk measures every order against it.
+    NoMark,
     /// A stream is silent beyond its limit.
     StreamSilent(StreamKind),
 }
@@ -72,7 +74,8 @@ impl View<'_> {
         self.engine_trouble().or_else(|| {
             let stale = self.book_age() > nanos_of(stale_after);
             let silent = || self.silent.first().map(Trouble::StreamSilent);
-            if stale { Some(Trouble::BookStale) } else { silent() }
+            let no_mark = || self.mark.is_zero().then_some(Trouble::NoMark);
+            if stale { Some(Trouble::BookStale) } else { no_mark().or_else(silent) }
         })
     }
 
@@ -100,7 +103,7 @@ impl Trouble {
             | Trouble::BookNotTradable
             | Trouble::BookStale
             | Trouble::StreamSilent(StreamKind::Depth) => true,
-            Trouble::StreamSilent(StreamKind::Top | StreamKind::Trade | StreamKind::Mark) => false,
+            Trouble::NoMark | Trouble::StreamSilent(StreamKind::Top | StreamKind::Trade | StreamKind::Mark) => false,
         }
     }
 }

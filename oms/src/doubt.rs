@@ -43,8 +43,21 @@ impl Doubt {
     /// The query brought nothing usable, or not yet everything: ask again, later each time.
     pub fn again(&mut self, now: Nanos) {
         self.asked = false;
+        self.absences = 0;
         let doublings = self.tries.min(RETRY_DOUBLINGS_MAX);
         self.due = now + RETRY_FIRST * 2u32.pow(doublings);
+    }
+
+    /// The exchange no longer knows an order that it had confirmed. Has it said so for so long that it will not
+    /// remember? An exchange that was restored from a backup does that, and a simulated one that was started again.
+    pub fn forgotten(&mut self, now: Nanos) -> bool {
+        if self.absences == 0 {
+            self.first_absence = now;
+        }
+        self.absences = self.absences.saturating_add(1);
+        self.asked = false;
+        self.due = now + ABSENCE_APART;
+        self.absences >= FORGOTTEN_NEEDED && now.since(self.first_absence) >= nanos_of(FORGOTTEN_AFTER)
     }
 
     /// The exchange does not know the order. Is that proof by now? It cannot be while the request, good until
@@ -72,6 +85,10 @@ const RETRY_DOUBLINGS_MAX: u32 = 5;
 const ABSENCES_NEEDED: u32 = 2;
 /// Least time from the first to the last of them.
 const ABSENCE_APART: Duration = Duration::from_secs(1);
+/// Answers "does not exist", without another in between, that end an order which was confirmed.
+const FORGOTTEN_NEEDED: u32 = 8;
+/// Least time from the first to the last of them: far longer than the exchange's queries were ever seen to lag.
+const FORGOTTEN_AFTER: Duration = Duration::from_secs(10);
 
 #[cfg(test)]
 mod tests {

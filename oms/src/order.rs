@@ -116,6 +116,8 @@ pub enum Fact {
         /// Traded in all, as the exchange counts.
         executed: Qty,
     },
+    /// The exchange had it, and has not known it for so long that it never will again.
+    Forgotten,
     /// Repeated queries prove that the exchange never had it.
     Absent {
         /// The code that says so.
@@ -237,6 +239,11 @@ impl Order {
                 self.exists(exchange_id, executed, &mut effects);
                 self.ended(end, &mut effects);
             }
+            Fact::Forgotten => {
+                // Whatever else it counted can no longer be asked for: the position is checked against its word.
+                self.executed = self.booked;
+                self.ended(End::Cancelled, &mut effects);
+            }
             Fact::Refused { code } | Fact::Absent { code } => {
                 if self.state == State::Refused && before != State::Refused {
                     effects.changes.push(OrderChange::Refused { code });
@@ -331,7 +338,7 @@ const fn kind(fact: &Fact) -> Kind {
     match fact {
         Fact::Exists { .. } => Kind::Exists,
         Fact::Traded { .. } => Kind::Traded,
-        Fact::Ended { .. } => Kind::Ended,
+        Fact::Ended { .. } | Fact::Forgotten => Kind::Ended,
         Fact::Refused { .. } => Kind::Refused,
         Fact::Absent { .. } => Kind::Absent,
         Fact::Unanswered => Kind::Unanswered,

@@ -111,12 +111,6 @@ impl<D: Dialer, C: Clock> Oms<D, C> {
         while let Some(command) = self.commands.pop() {
             match command {
                 Command::Stop => self.core.stop(now),
-                Command::Usage(usage) => {
-                    if let Some(until) = usage.blocked_until {
-                        // It does not say whether it is a ban; cancels must not be held back by anything less.
-                        self.core.limited(0, until);
-                    }
-                }
             }
             heard = true;
         }

@@ -74,10 +74,9 @@ impl<C: Clock> Risk<C> {
         }
     }
 
-    fn hear_command(&mut self, now: Nanos, command: Command) {
+    fn hear_command(&mut self, command: Command) {
         match command {
             Command::Stop => self.latches.stop(),
-            Command::Usage(usage) => self.rates.adopt(now, &usage),
         }
     }
 
@@ -192,7 +191,7 @@ impl<C: Clock> Stage for Risk<C> {
         let mut worked = false;
         for _ in 0..COMMANDS_PER_STEP {
             let Some(command) = self.ports.commands.pop() else { break };
-            self.hear_command(now, command);
+            self.hear_command(command);
             worked = true;
         }
         for _ in 0..REPORTS_PER_STEP {

@@ -8,9 +8,8 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
 use common::{SYMBOL, World, config, qty};
-use optiflow_base::control::Command;
 use optiflow_base::ids::OrderId;
-use optiflow_base::order::{Action, Intent, NewOrder, OrderChange, Usage};
+use optiflow_base::order::{Action, Intent, NewOrder, OrderChange, Report, Usage};
 use optiflow_base::stage::Stage;
 
 /// The system's allocator with a count per thread.
@@ -70,7 +69,7 @@ fn a_step_allocates_nothing() {
         world.change(good.id, OrderChange::Cancelled);
         world.fill(good.id, qty("0.001"), qty("0.002"));
         world.position("0");
-        world.commands.push(Command::Usage(Usage { weight_minute: Some(1), ..Usage::default() })).unwrap();
+        world.reports.push(Report::Usage(Usage { weight_minute: Some(1), ..Usage::default() })).unwrap();
     }
     assert_eq!(COUNT.with(Cell::get) - before, 0);
     assert!(approved > 1_000, "the rounds did what they were meant to: {approved}");

@@ -11,7 +11,7 @@ use optiflow_base::control::Command;
 use optiflow_base::ids::{ExchangeOrderId, OrderId};
 use optiflow_base::log::{LogEvent, Span};
 use optiflow_base::market::{BookLoss, MarketBody, StreamKind};
-use optiflow_base::order::{Action, Intent, OrderChange, Usage};
+use optiflow_base::order::{Action, Intent, OrderChange, Report, Usage};
 use optiflow_risk::latches::INTENTS_PER_SECOND_MAX;
 
 #[test]
@@ -218,7 +218,7 @@ fn a_ban_stops_everything_until_it_ends() {
     let mut world = World::ready(config());
     let order = world.placed("buy 29999.9 0.002");
     let until = world.now + Duration::from_secs(2);
-    world.commands.push(Command::Usage(Usage { blocked_until: Some(until), ..Usage::default() })).unwrap();
+    world.reports.push(Report::Usage(Usage { blocked_until: Some(until), ..Usage::default() })).unwrap();
     assert_eq!(world.place("buy 29999.9 0.002"), "WeightRate");
     assert_eq!(world.cancel(order.id), "WeightRate");
     world.wait(Duration::from_secs(2));

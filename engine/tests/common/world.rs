@@ -60,7 +60,10 @@ impl World {
         };
         let engine = Engine::new(config, Rc::clone(&clock), ports);
         let (update_id, filled) = (100, std::collections::BTreeMap::new());
-        World { engine, clock, market, from_oms, from_risk, intents, log, update_id, filled }
+        let mut world = World { engine, clock, market, from_oms, from_risk, intents, log, update_id, filled };
+        world.mark("10000");
+        world.settle();
+        world
     }
 
     pub fn now(&self) -> Nanos {

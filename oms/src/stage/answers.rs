@@ -141,23 +141,32 @@ impl<C: Clock> Core<C> {
         }
     }
 
-    /// The exchange does not know the order: proof only after a while, and only for one that it never confirmed.
+    /// The exchange does not know the order: proof only after a while, and only after a long one if it was confirmed.
     fn on_not_found(&mut self, now: Nanos, id: OrderId) {
         let window = self.recv_window + CLOCK_SLACK;
         let Some((state, expired)) = self.desk.table.get(id).map(|order| (order.state(), order.sent + window)) else {
             return;
         };
-        if state == State::Unknown {
-            let absent = |order: &mut crate::order::Order| order.doubt.as_mut().is_some_and(|d| d.absent(now, expired));
-            if self.desk.table.change(id, absent).unwrap_or(false) {
-                self.desk.learn(now, 0, id, Fact::Absent { code: NO_SUCH_ORDER });
+        let proven = self.desk.table.change(id, |order| match (state, order.doubt.as_mut()) {
+            (_, None) => false,
+            (State::Unknown, Some(doubt)) => doubt.absent(now, expired),
+            (State::Sending, Some(doubt)) => {
+                doubt.again(now);
+                false
             }
-        } else {
-            if state != State::Sending {
-                let counter = i64::from(id.counter());
+            (_, Some(doubt)) => doubt.forgotten(now),
+        });
+        let counter = i64::from(id.counter());
+        match (state, proven.unwrap_or(false)) {
+            (State::Unknown, true) => self.desk.learn(now, 0, id, Fact::Absent { code: NO_SUCH_ORDER }),
+            (State::Unknown | State::Sending, _) => {}
+            (_, false) => {
                 self.desk.reporter.notice(now, "an order that exists is not found; it stays exposure", counter);
             }
-            self.ask_again(now, id);
+            (_, true) => {
+                self.desk.reporter.notice(now, "an order that existed is forgotten; booked as cancelled", counter);
+                self.desk.learn(now, 0, id, Fact::Forgotten);
+            }
         }
     }
 

@@ -56,13 +56,25 @@ fn an_order_that_the_exchange_forgets_for_a_while_stays_exposure() {
     world.run(3);
     let forgotten = world.orders.remove(&id.to_string()).unwrap();
     world.cut_user();
-    world.run(20_000);
-    assert_eq!(world.story(id), ["Sent", "Accepted"], "not found ends nothing that was confirmed");
+    world.run(9_000);
+    assert_eq!(world.story(id), ["Sent", "Accepted"], "not found does not soon end what was confirmed");
     assert_eq!(world.gates().last().map(String::as_str), Some("InDoubt"));
     world.orders.insert(id.to_string(), forgotten);
     world.run(10_000);
     assert_eq!(world.gates().last().map(String::as_str), Some("open Reconciled"));
     assert_eq!(world.story(id), ["Sent", "Accepted"]);
+}
+
+#[test]
+fn an_order_that_the_exchange_has_forgotten_for_good_is_booked_as_cancelled() {
+    let mut world = World::ready();
+    let id = world.place();
+    world.run(3);
+    world.orders.remove(&id.to_string()).unwrap();
+    world.cut_user();
+    world.run(30_000);
+    assert_eq!(world.story(id), ["Sent", "Accepted", "Cancelled"]);
+    assert_eq!(world.gates().last().map(String::as_str), Some("open Reconciled"));
 }
 
 #[test]
