@@ -14,8 +14,8 @@ use optiflow_sim::binance::exchange::Exchange;
 use optiflow_sim::binance::{ConnId, Outgoing};
 use optiflow_wire::transport::memory::{MemoryDialer, Pipe};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
-use tungstenite::handshake::HandshakeError;
 use tungstenite::handshake::server::{Callback, ErrorResponse, Request, Response, ServerHandshake};
+use tungstenite::handshake::{HandshakeError, MidHandshake};
 use tungstenite::protocol::WebSocketConfig;
 use tungstenite::protocol::frame::CloseFrame;
 use tungstenite::protocol::frame::coding::CloseCode;
@@ -32,7 +32,7 @@ pub struct FarEnd {
 }
 
 enum Peer {
-    Greeting(tungstenite::handshake::MidHandshake<ServerHandshake<Line, Upgrade>>),
+    Greeting(Box<MidHandshake<ServerHandshake<Line, Upgrade>>>),
     Up(Box<WebSocket<Line>>),
     Gone,
 }
@@ -133,7 +133,7 @@ impl FarEnd {
 fn greeted(result: Result<WebSocket<Line>, HandshakeError<ServerHandshake<Line, Upgrade>>>) -> Peer {
     match result {
         Ok(socket) => Peer::Up(Box::new(socket)),
-        Err(HandshakeError::Interrupted(handshake)) => Peer::Greeting(handshake),
+        Err(HandshakeError::Interrupted(handshake)) => Peer::Greeting(Box::new(handshake)),
         Err(HandshakeError::Failure(_)) => Peer::Gone,
     }
 }

@@ -1,5 +1,7 @@
 //! Whole sessions of the real program over real loopback sockets: trade, recorded market, a killed exchange, bad input.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};

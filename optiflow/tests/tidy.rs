@@ -1,5 +1,7 @@
 //! Reads the tree and fails on what is law in ARCHITECTURE.md; sizes and densities are printed, not enforced.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -36,6 +38,9 @@ fn stages_read_no_clock_start_no_thread_and_iterate_no_hash_map() {
     let banned =
         ["Instant::now", "SystemTime::now", "thread::spawn", "thread::Builder", "thread::sleep", "HashMap", "HashSet"];
     for source in sources(&["wire", "feed", "engine", "risk", "oms", "storage", "sim", "backtest"]) {
+        // Cold rooms may look up by hash what they never walk; hot stages walk what they keep.
+        let cold = source.name.starts_with("sim/") || source.name.starts_with("storage/");
+        let banned = if cold { &banned[..5] } else { &banned[..] };
         for (number, line) in source.code() {
             let found = banned.iter().find(|word| line.contains(**word));
             assert!(found.is_none(), "{}:{number}: {}", source.name, line.trim());
@@ -149,7 +154,7 @@ struct Source {
 impl Source {
     /// Numbered lines of production code: without comments, and without the test module that ends a file.
     fn code(&self) -> impl Iterator<Item = (usize, &str)> {
-        let is_test = self.name.contains("/tests/");
+        let is_test = self.name.contains("/tests/") || self.name.ends_with("tests.rs");
         let production = self.text.lines().enumerate().take_while(|(_, line)| !line.starts_with("#[cfg(test)]"));
         production
             .filter(move |(_, line)| !is_test && !line.trim_start().starts_with("//"))
