@@ -84,8 +84,8 @@ impl<'a> Section<'a> {
     }
 
     /// Is the key written in the file?
-    pub fn has(&self, key: &str) -> bool {
-        self.table.is_some_and(|table| table.contains_key(key))
+    pub fn has(&self, key: &'static str) -> bool {
+        self.value(key).is_some()
     }
 
     /// An integer within `range`.
@@ -95,7 +95,7 @@ impl<'a> Section<'a> {
             let number = i64::from_str_radix(digits.as_str(), digits.radix()).map_err(|_| "integer too large")?;
             within(number, &range)
         });
-        parsed.unwrap_or(*range.start())
+        parsed.or(default).unwrap_or(*range.start())
     }
 
     /// A ratio or threshold for signals; never money.
@@ -105,7 +105,7 @@ impl<'a> Section<'a> {
             let number: f64 = text.and_then(|text| text.parse().ok()).ok_or("expected a number")?;
             within(number, &range)
         });
-        parsed.unwrap_or(*range.start())
+        parsed.or(default).unwrap_or(*range.start())
     }
 
     /// An amount of the quote asset, written as text or as a whole number so that nothing is rounded.
@@ -121,13 +121,12 @@ impl<'a> Section<'a> {
 
     /// A span such as `"60s"`, `"500ms"`, `"2m"`.
     pub fn span(&self, key: &'static str, default: Option<Duration>, range: RangeInclusive<Duration>) -> Duration {
-        let default = default.map(Span);
-        let parsed = self.field(key, default, |value| {
+        let parsed = self.field(key, default.map(Span), |value| {
             let text = value.as_str().ok_or("expected a duration such as \"60s\"")?;
             let span = parse_duration(text)?;
             if range.contains(&span) { Ok(Span(span)) } else { Err(format!("must be within {range:?}")) }
         });
-        parsed.map_or(*range.start(), |span| span.0)
+        parsed.map(|span| span.0).or(default).unwrap_or(*range.start())
     }
 
     /// A text.
@@ -140,7 +139,7 @@ impl<'a> Section<'a> {
 
     /// A text that may be absent.
     pub fn maybe_text(&self, key: &'static str) -> Option<String> {
-        self.has(key).then(|| self.text(key, None)).or_else(|| self.value(key).map(|_| String::new()))
+        self.has(key).then(|| self.text(key, None))
     }
 
     /// True or false.
@@ -201,7 +200,10 @@ impl<'a> Section<'a> {
     }
 
     fn value(&self, key: &'static str) -> Option<(&'a DeValue<'a>, usize)> {
-        self.read.borrow_mut().push(key);
+        let mut read = self.read.borrow_mut();
+        if !read.contains(&key) {
+            read.push(key);
+        }
         let value = self.table?.get(key)?;
         Some((value.get_ref(), self.reader.line(value.span().start)))
     }

@@ -16,7 +16,7 @@ pub fn read(section: Section<'_>) -> ScalpingConfig {
     let config = ScalpingConfig {
         order_notional: section.amount("order_notional", Some(usual.order_notional)),
         position_notional_max: section.amount("position_notional_max", Some(usual.position_notional_max)),
-        obi_l1_enter: ratio("obi_l1_enter", usual.obi_l1_enter),
+        obi_l1_enter: section.float("obi_l1_enter", Some(usual.obi_l1_enter), 0.0..=1.0),
         obi_l1_keep: ratio("obi_l1_keep", usual.obi_l1_keep),
         obi_l5_enter: ratio("obi_l5_enter", usual.obi_l5_enter),
         flow_enter: ratio("flow_enter", usual.flow_enter),
