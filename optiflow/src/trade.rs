@@ -14,6 +14,7 @@ use std::time::Duration;
 use optiflow_base::clock::{Clock, Nanos, RealClock};
 use optiflow_base::control::Milestone;
 use optiflow_base::placement;
+use optiflow_base::stage::Room;
 use optiflow_storage::Summary;
 
 use crate::cli::TradeArgs;
@@ -66,7 +67,8 @@ fn trade(args: &TradeArgs, (mut config, text): (Config, String)) -> Result<bool,
     // Asked before anything is pinned: afterwards a thread sees only its own core.
     let seats = placement::plan(&placement::usable_cores());
     let clock = RealClock::new();
-    let venue = Venue::open(&config, args)?;
+    let cold_core = seats.iter().find(|seat| seat.rooms.contains(&Room::Control)).and_then(|seat| seat.core);
+    let venue = Venue::open(&config, args, cold_core)?;
     let rooms = rooms::build(&config, &text, &venue, &clock)?;
     let mut pipeline = pipeline::start(rooms, &seats, &clock).map_err(|error| format!("starting a thread: {error}"))?;
 

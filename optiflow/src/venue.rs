@@ -35,11 +35,11 @@ pub struct Venue {
 }
 
 impl Venue {
-    /// Finds or starts the exchange that the configuration and the flags name.
+    /// Finds or starts the exchange that the configuration and the flags name; an embedded one lives on `cold_core`.
     ///
     /// # Errors
     /// Says what was being done and what to do now.
-    pub fn open(config: &Config, args: &TradeArgs) -> Result<Venue, String> {
+    pub fn open(config: &Config, args: &TradeArgs, cold_core: Option<usize>) -> Result<Venue, String> {
         match (config.mode, args.live) {
             (Mode::Live, false) => {
                 return Err("mode is \"live\", but --live is missing: real money needs both".to_owned());
@@ -50,7 +50,7 @@ impl Venue {
             (Mode::Live, true) | (Mode::Sim | Mode::Testnet, false) => {}
         }
         match (config.mode, &args.exchange) {
-            (Mode::Sim, None) => Venue::embedded(config, args),
+            (Mode::Sim, None) => Venue::embedded(config, args, cold_core),
             (Mode::Sim, Some(file)) => Venue::running(file),
             (Mode::Testnet | Mode::Live, Some(_)) => Err("--exchange works with mode = \"sim\" only".to_owned()),
             (Mode::Testnet, None) => Venue::real(&hosts::TESTNET, config),
@@ -66,7 +66,7 @@ impl Venue {
         Endpoint::resolve(url, &self.roots).map_err(|error| error.to_string())
     }
 
-    fn embedded(config: &Config, args: &TradeArgs) -> Result<Venue, String> {
+    fn embedded(config: &Config, args: &TradeArgs, cold_core: Option<usize>) -> Result<Venue, String> {
         let options = ExchangeOptions {
             port: 0,
             market: args.market.clone().unwrap_or_else(|| config.sim.market.clone()),
@@ -75,7 +75,7 @@ impl Venue {
             tls: config.sim.tls,
             folder: config.sim.folder.clone(),
         };
-        let running = exchange::start(options).map_err(|error| error.to_string())?;
+        let running = exchange::start_on(options, cold_core).map_err(|error| error.to_string())?;
         let secret = Secret::new(running.api_secret.as_bytes().to_vec());
         let key = ApiKey::hmac(&running.api_key, &secret).map_err(|error| error.to_string())?;
         Ok(Venue {

@@ -1,0 +1,12 @@
+//! The collector's raw text: `<local time> <JSON>` lines of Binance's streams, as hftbacktest's collector and our own
+//! recorder write them.
+//!
+//! [`lines`] reads them, [`json`] and [`payload`] say what one says, [`gate`] keeps the book's sequence, [`convert`]
+//! makes rows of it. Never writes a store; knows no other venue. Runs on the caller's thread.
+
+pub(crate) mod convert;
+pub(crate) mod gate;
+pub(crate) mod json;
+pub(crate) mod lines;
+pub(crate) mod payload;
+pub(crate) mod survey;
