@@ -19,6 +19,7 @@ fn rooms_depend_only_downwards() {
         ("oms", &["base", "wire", "risk"]),
         ("storage", &["base"]),
         ("sim", &["base"]),
+        ("store", &["base"]),
         ("backtest", &["base", "wire", "feed", "engine", "risk", "oms", "storage", "sim"]),
         ("optiflow", &["base", "wire", "feed", "engine", "risk", "oms", "storage", "sim", "backtest"]),
         ("benches", &["base", "wire", "feed", "engine", "risk", "oms", "sim", "backtest"]),
@@ -192,7 +193,7 @@ fn root() -> PathBuf {
 }
 
 const ROOMS: &[&str] =
-    &["base", "wire", "feed", "engine", "risk", "oms", "storage", "sim", "backtest", "optiflow", "benches"];
+    &["store", "base", "wire", "feed", "engine", "risk", "oms", "storage", "sim", "backtest", "optiflow", "benches"];
 
 /// Where money becomes a float on purpose: for display and signals.
 const MAY_USE_FLOATS: &[&str] = &["base/src/money.rs", "base/src/log.rs"];
