@@ -174,6 +174,7 @@ fn answer(exchange: &RefCell<Exchange>, call: &RestCall, key: &ApiKey, exchange_
         orders_ten_seconds: count("x-mbx-order-count-10s"),
         orders_minute: count("x-mbx-order-count-1m"),
         blocked_until: None,
+        orders_blocked_until: None,
     };
     let Response { status, body, .. } = response;
     RestReply { token: call.token, path: call.path, status, body, sent: now, received: now, usage }

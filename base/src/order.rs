@@ -266,8 +266,10 @@ pub struct Usage {
     pub orders_ten_seconds: Option<u32>,
     /// Orders in the running minute.
     pub orders_minute: Option<u32>,
-    /// Stop the class of requests that was refused until then (429, 418).
+    /// No request at all until then, cancels included: the weight is used up, or the address is banned (429, 418).
     pub blocked_until: Option<Nanos>,
+    /// No new order until then; cancels go on (too many orders).
+    pub orders_blocked_until: Option<Nanos>,
 }
 
 const _: () = assert!(size_of::<Intent>() <= 64, "an intent is at most one cache line");

@@ -4,6 +4,8 @@
 //! spread: with a key that signs the logon only, and with one that signs every order. All alternate order by order, and before each the simulated exchange does its own work: caches are as
 //! cold as they are for both when ticks are milliseconds apart. Absolute times are this machine's; quote the ratio.
 
+#![allow(clippy::unwrap_used)] // A bench has nobody to report to.
+
 mod ours;
 mod plain;
 

@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 
+use optiflow_base::money::{Qty, Side};
 use optiflow_sim::words::OrderStatus;
+use optiflow_storage::Summary;
 use optiflow_storage::reader::{self, StoredFill, StoredOrder};
 
 use crate::exchange::Ledger;
@@ -45,22 +47,39 @@ impl fmt::Display for Audit {
     }
 }
 
-/// Compares the session in the database with the exchange's ledger.
+/// Compares the session in the database, and the position it came to, with the exchange's ledger.
 ///
 /// # Errors
 /// When the database cannot be read.
-pub fn audit(path: &Path, session: i64, ledger: &Ledger) -> Result<Audit, String> {
-    let orders = reader::accepted_orders(path, session).map_err(|error| error.to_string())?;
-    let fills = reader::fills(path, session).map_err(|error| error.to_string())?;
-    Ok(compare(orders, fills, ledger))
+pub fn audit(path: &Path, summary: &Summary, ledger: &Ledger) -> Result<Audit, String> {
+    let orders = reader::accepted_orders(path, summary.session).map_err(|error| error.to_string())?;
+    let fills = reader::fills(path, summary.session).map_err(|error| error.to_string())?;
+    let mut audit = compare(orders, fills, ledger);
+    for position in &ledger.positions {
+        let ours = summary.symbols.iter().find(|symbol| symbol.name == position.symbol);
+        let ours = ours.map_or(Qty::ZERO, |symbol| symbol.position);
+        if ours != position.qty {
+            let (name, theirs) = (&position.symbol, position.qty);
+            audit.differences.push(format!("position {name}: database {ours}, exchange {theirs}"));
+        }
+    }
+    Ok(audit)
 }
 
 fn compare(orders: Vec<StoredOrder>, fills: Vec<StoredFill>, ledger: &Ledger) -> Audit {
     let mut audit = Audit { open: ledger.open_orders().count(), ..Audit::default() };
     let ours = orders.into_iter().map(|order| (order.client_id.clone(), order));
     let theirs = ledger.orders.iter().map(|order| {
-        let (client_id, state) = (order.client_id.clone(), state(order.status).to_owned());
-        (client_id.clone(), StoredOrder { client_id, state, filled: order.filled })
+        let stored = StoredOrder {
+            client_id: order.client_id.clone(),
+            symbol: order.symbol.clone(),
+            side: side(order.side).to_owned(),
+            price: order.price,
+            qty: order.qty,
+            state: state(order.status).to_owned(),
+            filled: order.filled,
+        };
+        (order.client_id.clone(), stored)
     });
     audit.orders = join("order", ours.collect(), theirs.collect(), &mut audit.differences);
     let ours = fills.into_iter().map(|fill| (fill.trade_id, fill));
@@ -68,6 +87,8 @@ fn compare(orders: Vec<StoredOrder>, fills: Vec<StoredFill>, ledger: &Ledger) ->
         let stored = StoredFill {
             client_id: fill.client_id.clone(),
             trade_id: fill.trade_id,
+            symbol: fill.symbol.clone(),
+            side: side(fill.side).to_owned(),
             price: fill.price,
             qty: fill.qty,
             fee: fill.fee.units_i64(),
@@ -77,6 +98,14 @@ fn compare(orders: Vec<StoredOrder>, fills: Vec<StoredFill>, ledger: &Ledger) ->
     });
     audit.fills = join("fill", ours.collect(), theirs.collect(), &mut audit.differences);
     audit
+}
+
+/// A side in the database's words.
+fn side(side: Side) -> &'static str {
+    match side {
+        Side::Buy => "buy",
+        Side::Sell => "sell",
+    }
 }
 
 /// A status in the database's words.

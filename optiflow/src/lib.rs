@@ -13,5 +13,6 @@ pub mod config;
 pub mod check;
 pub mod exchange;
 pub mod ledger;
+pub mod problem;
 pub mod status;
 pub mod trade;

@@ -113,20 +113,18 @@ impl Pipeline {
     }
 
     /// Ends every thread, hot ones first, lets storage drain what they wrote, and closes the session with `outcome`.
-    ///
-    /// # Errors
-    /// Says what storage could not write.
-    pub fn finish(self, outcome: &str) -> Result<Summary, String> {
+    /// The sums come back even when something failed on the way; what failed comes with them.
+    pub fn finish(self, outcome: &str) -> (Summary, Option<String>) {
         self.halt.store(true, Ordering::Relaxed);
         let mut failed = None;
         for thread in self.threads {
             let name = thread.thread().name().unwrap_or("?").to_owned();
             if thread.join().is_err() {
-                failed = Some(format!("thread {name} panicked"));
+                failed = Some(format!("thread {name} panicked; its message is above"));
             }
         }
-        let summary = self.storage.finish(outcome)?;
-        failed.map_or(Ok(summary), Err)
+        let (summary, unwritten) = self.storage.finish(outcome);
+        (summary, failed.or(unwritten))
     }
 }
 
@@ -181,7 +179,7 @@ fn start_rest(
 struct StorageThread {
     shown: Arc<Shown>,
     outcome: Sender<String>,
-    thread: JoinHandle<Result<Summary, String>>,
+    thread: JoinHandle<(Summary, Option<String>)>,
 }
 
 /// What the main thread sees of storage, renewed a few times a second.
@@ -208,15 +206,23 @@ impl StorageThread {
         Ok(StorageThread { shown, outcome, thread })
     }
 
-    fn finish(self, outcome: &str) -> Result<Summary, String> {
+    fn finish(self, outcome: &str) -> (Summary, Option<String>) {
         // A thread that is gone cannot be told; joining it says why.
         let _ = self.outcome.send(outcome.to_owned());
-        self.thread.join().unwrap_or_else(|_| Err("thread storage panicked".to_owned()))
+        self.thread.join().unwrap_or_else(|_| {
+            let last = self.shown.summary.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            (last, Some("thread storage panicked; its message is above".to_owned()))
+        })
     }
 }
 
 /// Drains the logs until an outcome is given; then drains what is left and closes the session.
-fn keep(storage: &mut Storage, clock: &RealClock, shown: &Shown, ended: &Receiver<String>) -> Result<Summary, String> {
+fn keep(
+    storage: &mut Storage,
+    clock: &RealClock,
+    shown: &Shown,
+    ended: &Receiver<String>,
+) -> (Summary, Option<String>) {
     let mut waiter = Waiter::new(Wait::Park);
     let mut shown_at = Nanos(0);
     let mut outcome = None;
@@ -225,7 +231,10 @@ fn keep(storage: &mut Storage, clock: &RealClock, shown: &Shown, ended: &Receive
         outcome = outcome.or_else(|| ended.try_recv().ok());
         let progress = storage.step(now);
         if let (Progress::Idle, Some(outcome)) = (progress, &outcome) {
-            return storage.finish(outcome, now).map_err(|error| error.to_string());
+            return match storage.finish(outcome, now) {
+                Ok(summary) => (summary, None),
+                Err(error) => (storage.summary(), Some(error.to_string())),
+            };
         }
         if now >= shown_at + SUMMARY_PERIOD {
             shown_at = now;

@@ -24,15 +24,18 @@ use sha2::{Digest, Sha256};
 
 use crate::config::{Config, FeedSettings, Mode, StrategyConfig};
 use crate::pipeline::Rooms;
+use crate::problem::Problem;
 use crate::venue::Venue;
 
-/// Asks the exchange what must be known, opens the database, and prepares every room.
+/// Asks the exchange what must be known, opens the database, and prepares every room. The client that asked comes back
+/// too: it is the last resort when the pipeline is gone.
 ///
 /// # Errors
 /// Says what was being done and what to do now.
-pub fn build(config: &Config, text: &str, venue: &Venue, clock: &RealClock) -> Result<Rooms, String> {
+pub fn build(config: &Config, text: &str, venue: &Venue, clock: &RealClock) -> Result<(Rooms, RestClient), Problem> {
     let time = ExchangeTime::new();
-    let say = |error: optiflow_oms::error::OmsError| error.to_string();
+    let say = |error: optiflow_oms::error::OmsError| Problem::Failed(error.to_string());
+    let file = |error: optiflow_storage::StorageError| Problem::Usage(error.to_string());
     let client = || RestClient::new(&venue.rest, &venue.roots, Some(venue.key.clone()), time.clone()).map_err(say);
     let mut rest = client()?;
     let names: Vec<SymbolName> = config.symbols.iter().map(|symbol| symbol.name).collect();
@@ -42,10 +45,10 @@ pub fn build(config: &Config, text: &str, venue: &Venue, clock: &RealClock) -> R
     setup::fees(&mut rest, clock, &mut rules.instruments).map_err(say)?;
     rules.orders = setup::order_limits(&mut rest, clock).map_err(say)?;
 
-    let epoch = next_epoch(&config.storage.path).map_err(|error| error.to_string())?;
+    let epoch = next_epoch(&config.storage.path).map_err(file)?;
     let session = session(config, text, venue, clock, epoch, &rules.instruments);
-    let storage = Storage::open(&config.storage.path, &session).map_err(|error| error.to_string())?;
-    Ok(Rooms {
+    let storage = Storage::open(&config.storage.path, &session).map_err(file)?;
+    let rooms = Rooms {
         feed: feed(config, venue, &rules.instruments, epoch)?,
         engine: engine(config, &rules.instruments, epoch),
         risk: risk(config, &rules),
@@ -53,10 +56,11 @@ pub fn build(config: &Config, text: &str, venue: &Venue, clock: &RealClock) -> R
         storage,
         feed_rest: client()?,
         oms_rest: client()?,
-    })
+    };
+    Ok((rooms, rest))
 }
 
-fn feed(config: &Config, venue: &Venue, instruments: &[Instrument], seed: u32) -> Result<FeedConfig, String> {
+fn feed(config: &Config, venue: &Venue, instruments: &[Instrument], seed: u32) -> Result<FeedConfig, Problem> {
     let FeedSettings { depth, depth_silence, top_silence, trade_silence, mark_silence, .. } = &config.feed;
     Ok(FeedConfig {
         symbols: instruments.iter().map(|one| FeedSymbol { id: one.symbol, name: one.name }).collect(),
@@ -116,7 +120,7 @@ fn oms(
     instruments: &[Instrument],
     time: ExchangeTime,
     seed: u32,
-) -> Result<OmsConfig, String> {
+) -> Result<OmsConfig, Problem> {
     Ok(OmsConfig {
         instruments: instruments.to_vec(),
         ws_api: venue.endpoint(&venue.ws_api)?,

@@ -13,52 +13,48 @@ use std::time::Duration;
 
 use optiflow_base::clock::{Clock, Nanos, RealClock};
 use optiflow_base::control::Milestone;
+use optiflow_base::ids::SymbolName;
 use optiflow_base::placement;
 use optiflow_base::stage::Room;
+use optiflow_oms::binance::emergency;
 use optiflow_storage::Summary;
 
 use crate::cli::TradeArgs;
 use crate::config::Config;
-use crate::exchange::Running;
+use crate::exchange::{MarketEnd, Running};
 use crate::ledger;
 use crate::pipeline::{self, Pipeline};
+use crate::problem::Problem;
 use crate::rooms;
 use crate::status::Status;
 use crate::venue::Venue;
 
 /// Runs the command.
 pub fn run(args: &TradeArgs) -> ExitCode {
-    let config = match load(args.config.as_deref()) {
-        Ok(config) => config,
-        Err(problems) => {
-            eprint!("{problems}");
-            return ExitCode::from(2);
-        }
-    };
-    match trade(args, config) {
+    match load(args.config.as_deref()).and_then(|loaded| trade(args, loaded)) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(problem) => {
             eprintln!("optiflow trade: {problem}");
-            ExitCode::FAILURE
+            problem.exit_code()
         }
     }
 }
 
-fn load(path: Option<&Path>) -> Result<(Config, String), String> {
+fn load(path: Option<&Path>) -> Result<(Config, String), Problem> {
     let shipped = Path::new(DEMO_PATH);
     let (path, text) = match path {
         Some(path) => (path, fs::read_to_string(path)),
         None if shipped.exists() => (shipped, fs::read_to_string(shipped)),
         None => (Path::new("the built-in demo"), Ok(DEMO.to_owned())),
     };
-    let text = text.map_err(|error| format!("{}: cannot be read: {error}\n", path.display()))?;
-    let config = Config::from_text(path, &text).map_err(|error| error.to_string())?;
+    let text = text.map_err(|error| Problem::Usage(format!("{}: cannot be read: {error}", path.display())))?;
+    let config = Config::from_text(path, &text).map_err(|error| Problem::Usage(error.to_string()))?;
     Ok((config, text))
 }
 
 /// Trades until told to stop; says whether everything ended as it should.
-fn trade(args: &TradeArgs, (mut config, text): (Config, String)) -> Result<bool, String> {
+fn trade(args: &TradeArgs, (mut config, text): (Config, String)) -> Result<bool, Problem> {
     if let Some(path) = &args.db {
         config.storage.path.clone_from(path);
     }
@@ -69,21 +65,31 @@ fn trade(args: &TradeArgs, (mut config, text): (Config, String)) -> Result<bool,
     let clock = RealClock::new();
     let cold_core = seats.iter().find(|seat| seat.rooms.contains(&Room::Control)).and_then(|seat| seat.core);
     let venue = Venue::open(&config, args, cold_core)?;
-    let rooms = rooms::build(&config, &text, &venue, &clock)?;
-    let mut pipeline = pipeline::start(rooms, &seats, &clock).map_err(|error| format!("starting a thread: {error}"))?;
+    let (rooms, mut last_resort) = rooms::build(&config, &text, &venue, &clock)?;
+    let mut pipeline = pipeline::start(rooms, &seats, &clock)
+        .map_err(|error| Problem::Failed(format!("starting a thread: {error}")))?;
 
     let watch = Watch { clock: &clock, signals: &signals, embedded: venue.embedded.as_ref(), quiet: args.json };
     let end = watch.until_end(&mut pipeline, run_for);
-    let stopped = watch.stop(&mut pipeline, config.oms.stop_timeout);
+    let mut stopped = watch.stop(&mut pipeline, config.oms.stop_timeout);
     let outcome = match (&end, &stopped) {
         (End::Asked(_), Ok(())) => "stopped",
         (End::Trouble(_), _) | (_, Err(_)) => "failed",
     };
-    let summary = pipeline.finish(outcome)?;
-    let audit = venue.embedded.map(|exchange| ledger::audit(&config.storage.path, summary.session, &exchange.stop()));
-    say(args, &config, &summary, &end, &stopped, audit.as_ref());
+    let (summary, failed) = pipeline.finish(outcome);
+    if let Err(problem) = &stopped {
+        let symbols: Vec<SymbolName> = config.symbols.iter().map(|symbol| symbol.name).collect();
+        stopped = Err(match emergency::cancel_ours(&mut last_resort, &clock, &symbols) {
+            Ok(0) => format!("{problem}; by REST, nothing of ours is open now"),
+            Ok(open) => format!("{problem}; by REST, {open} orders are still open: look at the exchange now"),
+            Err(error) => format!("{problem}; REST could not help either ({error}): look at the exchange now"),
+        });
+    }
+    let audit = venue.embedded.map(|exchange| ledger::audit(&config.storage.path, &summary, &exchange.stop()));
+    let result = Outcome { summary: &summary, end: &end, stopped: &stopped, failed: &failed, audit: &audit };
+    result.say(args.json);
     let agrees = audit.is_none_or(|audit| audit.is_ok_and(|audit| audit.agrees()));
-    Ok(outcome == "stopped" && agrees)
+    Ok(outcome == "stopped" && failed.is_none() && agrees)
 }
 
 /// Why trading ends.
@@ -122,8 +128,10 @@ impl Watch<'_> {
             if let Some(trouble) = pipeline.trouble() {
                 return End::Trouble(trouble);
             }
-            if self.embedded.is_some_and(Running::market_ended) {
-                return End::Asked("the recorded market is over");
+            match self.embedded.and_then(Running::market_end) {
+                None => {}
+                Some(MarketEnd::Over) => return End::Asked("the recorded market is over"),
+                Some(MarketEnd::Failed(error)) => return End::Trouble(format!("the market: {error}")),
             }
             match (ready, run_for) {
                 (Some(ready), Some(run_for)) if now >= ready + run_for => return End::Asked("the time is up"),
@@ -148,60 +156,67 @@ impl Watch<'_> {
                 match milestone {
                     Milestone::Stopped => return Ok(()),
                     Milestone::StopFailed { open_orders } => {
-                        return Err(format!("{open_orders} orders may still be open: look at the exchange now"));
+                        return Err(format!("{open_orders} orders may still be open"));
                     }
                     Milestone::Failed(why) => return Err(why.to_owned()),
                     Milestone::Ready => {}
                 }
             }
             if self.signals.load(Ordering::Relaxed) > signals {
-                return Err("told twice to stop: orders may still be open, look at the exchange now".to_owned());
+                return Err("told twice to stop: orders may still be open".to_owned());
             }
             if self.clock.now() > deadline {
-                return Err("no proof that nothing is open: look at the exchange now".to_owned());
+                return Err("no proof that nothing is open".to_owned());
             }
             thread::sleep(WATCH_PERIOD);
         }
     }
 }
 
-fn say(
-    args: &TradeArgs,
-    config: &Config,
-    summary: &Summary,
-    end: &End,
-    stopped: &Result<(), String>,
-    audit: Option<&Result<ledger::Audit, String>>,
-) {
-    let why = match end {
-        End::Asked(why) => (*why).to_owned(),
-        End::Trouble(trouble) => format!("trouble: {trouble}"),
-    };
-    let open = stopped.as_ref().err().map_or("nothing left open".to_owned(), Clone::clone);
-    let ledger = match audit {
-        None => "not asked".to_owned(),
-        Some(Ok(audit)) => audit.to_string(),
-        Some(Err(problem)) => problem.clone(),
-    };
-    if args.json {
-        let database = config.storage.path.display().to_string();
-        let value = serde_json::json!({
-            "end": why, "stop": open, "ledger": ledger, "database": database, "summary": summary,
-        });
-        println!("{value}");
-        return;
+/// All that is to be said at the end.
+struct Outcome<'a> {
+    summary: &'a Summary,
+    end: &'a End,
+    stopped: &'a Result<(), String>,
+    failed: &'a Option<String>,
+    audit: &'a Option<Result<ledger::Audit, String>>,
+}
+
+impl Outcome<'_> {
+    fn say(&self, as_json: bool) {
+        let why = match self.end {
+            End::Asked(why) => (*why).to_owned(),
+            End::Trouble(trouble) => format!("trouble: {trouble}"),
+        };
+        let open = self.stopped.as_ref().err().map_or("nothing left open".to_owned(), Clone::clone);
+        let ledger = match self.audit {
+            None => "not asked".to_owned(),
+            Some(Ok(audit)) => audit.to_string(),
+            Some(Err(problem)) => problem.clone(),
+        };
+        let Outcome { summary, failed, .. } = self;
+        if as_json {
+            let database = summary.database.display().to_string();
+            let value = serde_json::json!({
+                "end": why, "stop": open, "failed": failed, "ledger": ledger, "database": database, "summary": summary,
+            });
+            println!("{value}");
+            return;
+        }
+        println!("{}", optiflow_storage::report::text(summary));
+        println!("end       {why}; {open}");
+        println!("ledger    {ledger}");
+        if let Some(failed) = failed {
+            println!("failed    {failed}");
+        }
     }
-    println!("{}", optiflow_storage::report::text(summary));
-    println!("end       {why}; {open}");
-    println!("ledger    {ledger}");
-    println!("database  {}", config.storage.path.display());
 }
 
 /// Counts SIGINT and SIGTERM.
-fn catch_signals() -> Result<Arc<AtomicUsize>, String> {
+fn catch_signals() -> Result<Arc<AtomicUsize>, Problem> {
     let count = Arc::new(AtomicUsize::new(0));
     let mut signals = signal_hook::iterator::Signals::new([signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM])
-        .map_err(|error| format!("listening for signals: {error}"))?;
+        .map_err(|error| Problem::Failed(format!("listening for signals: {error}")))?;
     let counter = count.clone();
     let listen = move || {
         for _ in signals.forever() {
@@ -209,7 +224,7 @@ fn catch_signals() -> Result<Arc<AtomicUsize>, String> {
         }
     };
     let thread = thread::Builder::new().name("signals".to_owned()).spawn(listen);
-    thread.map_err(|error| format!("starting a thread: {error}"))?;
+    thread.map_err(|error| Problem::Failed(format!("starting a thread: {error}")))?;
     Ok(count)
 }
 

@@ -6,6 +6,8 @@
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
 
 use optiflow_base::secret::Secret;
 use optiflow_oms::binance::hosts;
@@ -17,6 +19,7 @@ use serde::Deserialize;
 use crate::cli::TradeArgs;
 use crate::config::{Config, Mode};
 use crate::exchange::{self, ExchangeOptions, Running};
+use crate::problem::Problem;
 
 /// An exchange that can be traded on.
 pub struct Venue {
@@ -39,20 +42,20 @@ impl Venue {
     ///
     /// # Errors
     /// Says what was being done and what to do now.
-    pub fn open(config: &Config, args: &TradeArgs, cold_core: Option<usize>) -> Result<Venue, String> {
+    pub fn open(config: &Config, args: &TradeArgs, cold_core: Option<usize>) -> Result<Venue, Problem> {
         match (config.mode, args.live) {
             (Mode::Live, false) => {
-                return Err("mode is \"live\", but --live is missing: real money needs both".to_owned());
+                return usage("mode is \"live\", but --live is missing: real money needs both");
             }
             (Mode::Sim | Mode::Testnet, true) => {
-                return Err("--live was given, but the configuration's mode is not \"live\"".to_owned());
+                return usage("--live was given, but the configuration's mode is not \"live\"");
             }
             (Mode::Live, true) | (Mode::Sim | Mode::Testnet, false) => {}
         }
         match (config.mode, &args.exchange) {
             (Mode::Sim, None) => Venue::embedded(config, args, cold_core),
             (Mode::Sim, Some(file)) => Venue::running(file),
-            (Mode::Testnet | Mode::Live, Some(_)) => Err("--exchange works with mode = \"sim\" only".to_owned()),
+            (Mode::Testnet | Mode::Live, Some(_)) => usage("--exchange works with mode = \"sim\" only"),
             (Mode::Testnet, None) => Venue::real(&hosts::TESTNET, config),
             (Mode::Live, None) => Venue::real(&hosts::MAINNET, config),
         }
@@ -62,11 +65,11 @@ impl Venue {
     ///
     /// # Errors
     /// When the host cannot be resolved or the roots cannot be read.
-    pub fn endpoint(&self, url: &str) -> Result<Endpoint, String> {
-        Endpoint::resolve(url, &self.roots).map_err(|error| error.to_string())
+    pub fn endpoint(&self, url: &str) -> Result<Endpoint, Problem> {
+        Endpoint::resolve(url, &self.roots).map_err(|error| Problem::Failed(error.to_string()))
     }
 
-    fn embedded(config: &Config, args: &TradeArgs, cold_core: Option<usize>) -> Result<Venue, String> {
+    fn embedded(config: &Config, args: &TradeArgs, cold_core: Option<usize>) -> Result<Venue, Problem> {
         let options = ExchangeOptions {
             port: 0,
             market: args.market.clone().unwrap_or_else(|| config.sim.market.clone()),
@@ -75,9 +78,12 @@ impl Venue {
             tls: config.sim.tls,
             folder: config.sim.folder.clone(),
         };
-        let running = exchange::start_on(options, cold_core).map_err(|error| error.to_string())?;
+        let running = exchange::start_on(options, cold_core).map_err(|error| {
+            let text = error.to_string();
+            if exchange::is_usage(&error) { Problem::Usage(text) } else { Problem::Failed(text) }
+        })?;
         let secret = Secret::new(running.api_secret.as_bytes().to_vec());
-        let key = ApiKey::hmac(&running.api_key, &secret).map_err(|error| error.to_string())?;
+        let key = ApiKey::hmac(&running.api_key, &secret).map_err(|error| Problem::Usage(error.to_string()))?;
         Ok(Venue {
             rest: running.rest.clone(),
             streams: running.streams.clone(),
@@ -88,25 +94,19 @@ impl Venue {
         })
     }
 
-    fn running(file: &Path) -> Result<Venue, String> {
-        let said = fs::read_to_string(file).map_err(|error| {
-            format!(
-                "reading {}: {error}; give the file that holds the line of `optiflow exchange --json`",
-                file.display()
-            )
+    fn running(file: &Path) -> Result<Venue, Problem> {
+        let said = wait_for_line(file)?;
+        let said: Said = serde_json::from_str(&said).map_err(|error| {
+            Problem::Usage(format!("{}: is not the line of `optiflow exchange --json`: {error}", file.display()))
         })?;
-        let said: Said = serde_json::from_str(said.trim())
-            .map_err(|error| format!("{}: is not the line of `optiflow exchange --json`: {error}", file.display()))?;
         for url in [&said.rest, &said.streams, &said.ws_api] {
             if !is_loopback(url) {
-                return Err(format!(
-                    "{}: {url} is not on this machine; mode \"sim\" stays on loopback",
-                    file.display()
-                ));
+                let file = file.display();
+                return usage(format!("{file}: {url} is not on this machine; mode \"sim\" stays on loopback"));
             }
         }
         let secret = Secret::new(said.api_secret.into_bytes());
-        let key = ApiKey::hmac(&said.api_key, &secret).map_err(|error| error.to_string())?;
+        let key = ApiKey::hmac(&said.api_key, &secret).map_err(|error| Problem::Usage(error.to_string()))?;
         Ok(Venue {
             rest: said.rest,
             streams: said.streams,
@@ -117,15 +117,16 @@ impl Venue {
         })
     }
 
-    fn real(hosts: &hosts::Hosts, config: &Config) -> Result<Venue, String> {
-        let keys = config.keys.as_ref().ok_or("this mode needs a [keys] table")?;
+    fn real(hosts: &hosts::Hosts, config: &Config) -> Result<Venue, Problem> {
+        let keys = config.keys.as_ref().ok_or_else(|| Problem::Usage("this mode needs a [keys] table".to_owned()))?;
         Ok(Venue {
             rest: hosts.rest.to_owned(),
             streams: hosts.streams.to_owned(),
             ws_api: hosts.ws_api.to_owned(),
             roots: Roots::WebPki,
             key: Arc::new(
-                ApiKey::from_files(&keys.api_key_file, &keys.secret_file).map_err(|error| error.to_string())?,
+                ApiKey::from_files(&keys.api_key_file, &keys.secret_file)
+                    .map_err(|error| Problem::Usage(error.to_string()))?,
             ),
             embedded: None,
         })
@@ -143,10 +144,32 @@ struct Said {
     ca_file: Option<String>,
 }
 
+fn usage<T>(text: impl Into<String>) -> Result<T, Problem> {
+    Err(Problem::Usage(text.into()))
+}
+
+/// The line that an exchange writes once it listens; one that was started a moment ago gets a moment.
+fn wait_for_line(file: &Path) -> Result<String, Problem> {
+    let mut last = String::new();
+    for _ in 0..LINE_TRIES {
+        match fs::read_to_string(file) {
+            Ok(text) if text.contains('\n') => return Ok(text.trim().to_owned()),
+            Ok(_) => "it is not complete yet".clone_into(&mut last),
+            Err(error) => last = error.to_string(),
+        }
+        thread::sleep(LINE_PAUSE);
+    }
+    let file = file.display();
+    usage(format!("reading {file}: {last}; give the file that holds the line of `optiflow exchange --json`"))
+}
+
 fn is_loopback(url: &str) -> bool {
     let host = url.split("://").nth(1).unwrap_or("").split(['/', ':']).next().unwrap_or("");
     host == "localhost" || host.parse::<std::net::Ipv4Addr>().is_ok_and(|address| address.is_loopback())
 }
+
+const LINE_TRIES: u32 = 50;
+const LINE_PAUSE: Duration = Duration::from_millis(100);
 
 #[cfg(test)]
 mod tests {

@@ -250,6 +250,7 @@ impl Core {
 
     fn replay(&mut self, now: Nanos, mut tick: MarketTick, out: &mut Vec<CoreEvent>) {
         let symbol = tick.symbol;
+        let market_time = tick.at;
         tick.at = now;
         if let Tick::Mark { mark, index, funding_rate, next_funding_ms } = tick.what {
             self.markets[symbol].marked_by_source = true;
@@ -266,15 +267,15 @@ impl Core {
         match &mut tick.what {
             Tick::Trade { price, qty, taker, .. } => {
                 market.last_trade = Some(*price);
-                market.queue.on_trade(*price, *qty, *taker, &mut hits);
+                market.queue.on_trade(market_time, *price, *qty, *taker, &mut hits);
             }
             Tick::Depth { bids, asks, .. } => {
                 let (stale_bids, stale_asks) = market.book.uncross(bids, asks);
                 replace_stale(bids, stale_bids);
                 replace_stale(asks, stale_asks);
-                market.queue.on_book(&market.book, &mut hits);
+                market.queue.on_book(market_time, &market.book, &mut hits);
             }
-            Tick::Snapshot { .. } | Tick::Top { .. } => market.queue.on_book(&market.book, &mut hits),
+            Tick::Snapshot { .. } | Tick::Top { .. } => market.queue.on_book(market_time, &market.book, &mut hits),
             Tick::Mark { .. } => {}
         }
         out.push(CoreEvent::Market(tick));

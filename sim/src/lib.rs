@@ -13,5 +13,6 @@ pub mod book;
 pub mod core;
 pub mod market;
 pub mod matching;
+pub mod replay;
 
 pub mod binance;

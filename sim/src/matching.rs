@@ -1,15 +1,19 @@
 //! Our clients' orders of one symbol against the replayed market: queue position, fills, taking.
 //!
 //! A resting order joins behind what is displayed at its price. Trades at the price eat what is ahead, then the order;
-//! what is displayed caps what can be ahead (cancellations are taken to be behind us as long as possible). A trade
-//! through the price, or the opposite best reaching it, fills the order fully at its own price. Taking walks what is
-//! displayed and remembers it, so that no displayed quantity is taken twice before the market changes that level.
+//! what is displayed caps what can be ahead (cancellations are taken to be behind us as long as possible). A recording
+//! may show the smaller quantity before it tells the trade that caused it: what the book took off the queue ahead is
+//! remembered for a moment and spent before a trade moves the queue again, so that one event moves it once, in either
+//! order. A trade through the price fills up to what it traded, the opposite side displayed within the price up to what
+//! it displays: every volume is used once, by the best price first and then by time. Taking walks what is displayed and
+//! remembers it: while a level shrinks, what was taken is what stays; only volume that is displayed anew can be taken.
 //! Never alters the market's book, never touches accounts: it says who met whom, the core books it.
-//! Sources tell a trade before the book change it causes; the other way round the queue would shrink twice.
-//! Which thread: whoever drives the core.
+//! Times are the market's own. Which thread: whoever drives the core.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
 
+use optiflow_base::clock::Nanos;
 use optiflow_base::market::Level;
 use optiflow_base::money::{Price, Qty, Side};
 
@@ -21,8 +25,9 @@ use crate::words::SelfTrade;
 pub struct Queue {
     bids: Vec<Resting>,
     asks: Vec<Resting>,
-    taken_bids: BTreeMap<Price, Taken>,
-    taken_asks: BTreeMap<Price, Taken>,
+    /// What we took of displayed levels and the market still displays.
+    taken_bids: BTreeMap<Price, Qty>,
+    taken_asks: BTreeMap<Price, Qty>,
 }
 
 /// An order of ours in the queue.
@@ -33,16 +38,15 @@ struct Resting {
     left: Qty,
     /// Market quantity that is served before us at our price.
     ahead: Qty,
-    /// The market still displays opposite levels within our price that we have taken already: until they go away, only
-    /// what is newly displayed or traded fills us.
-    locked: bool,
+    /// What the book took off `ahead` before any trade told why, oldest first.
+    shrunk: VecDeque<Shrunk>,
 }
 
-/// What we took from a displayed level, and what was displayed then.
-#[derive(Clone, Copy, Debug)]
-struct Taken {
+/// What a change of the book took off the queue ahead, and when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Shrunk {
+    at: Nanos,
     qty: Qty,
-    displayed: Qty,
 }
 
 /// A fill of a resting order at its own price.
@@ -89,53 +93,44 @@ pub enum Step {
 
 impl Queue {
     /// A trade of the market: fills resting orders on the side it hit.
-    pub fn on_trade(&mut self, price: Price, qty: Qty, taker: Side, hits: &mut Vec<Hit>) {
+    pub fn on_trade(&mut self, at: Nanos, price: Price, qty: Qty, taker: Side, hits: &mut Vec<Hit>) {
         let side = taker.opposite();
         let mut volume = qty;
         for resting in self.side_mut(side) {
-            let fill = if resting.price == price {
-                let reaching = (volume - resting.ahead).max(Qty::ZERO);
-                resting.ahead = (resting.ahead - volume).max(Qty::ZERO);
-                reaching.min(resting.left)
-            } else if !side.reaches(resting.price, price) {
-                break;
-            } else if resting.locked {
-                volume.min(resting.left)
+            let reaching = if resting.price == price {
+                resting.pass(at, volume)
+            } else if side.reaches(resting.price, price) {
+                // Who trades at a worse price has found nothing left at ours.
+                resting.ahead = Qty::ZERO;
+                resting.shrunk.clear();
+                volume
             } else {
-                resting.left
+                break;
             };
-            volume = (volume - fill).max(Qty::ZERO);
+            let fill = reaching.min(resting.left);
+            volume -= fill;
             resting.fill(fill, hits);
         }
         self.side_mut(side).retain(|resting| !resting.left.is_zero());
     }
 
-    /// The book changed: caps what is ahead by what is displayed, fills orders that the opposite side has reached.
-    pub fn on_book(&mut self, book: &Book, hits: &mut Vec<Hit>) {
+    /// The book changed: caps what is ahead by what is displayed, fills orders from what the opposite side displays
+    /// within their price.
+    pub fn on_book(&mut self, at: Nanos, book: &Book, hits: &mut Vec<Hit>) {
         for side in [Side::Buy, Side::Sell] {
-            self.taken_mut(side).retain(|&price, taken| book.shown_at(side, price) == taken.displayed);
+            self.taken_mut(side).retain(|&price, taken| {
+                *taken = (*taken).min(book.shown_at(side, price));
+                !taken.is_zero()
+            });
         }
         for side in [Side::Buy, Side::Sell] {
-            if self.side(side).is_empty() {
-                continue;
-            }
-            let shown = book.best(side.opposite()).map(|level| level.price);
-            let fresh = self.liquidity(book, side).next().map(|level| level.price);
             let mut index = 0;
             while let Some(resting) = self.side_mut(side).get_mut(index) {
-                index += 1;
-                resting.ahead = resting.ahead.min(book.shown_at(side, resting.price));
-                resting.locked &= shown.is_some_and(|best| side.reaches(resting.price, best));
-                if !fresh.is_some_and(|best| side.reaches(resting.price, best)) {
-                    continue;
-                }
-                if !resting.locked {
-                    resting.fill(resting.left, hits);
-                    continue;
-                }
+                resting.cap(at, book.shown_at(side, resting.price));
                 let (price, left) = (resting.price, resting.left);
                 let fill = self.take_displayed(book, side, price, left);
-                self.side_mut(side)[index - 1].fill(fill, hits);
+                self.side_mut(side)[index].fill(fill, hits);
+                index += 1;
             }
             self.side_mut(side).retain(|resting| !resting.left.is_zero());
         }
@@ -200,10 +195,9 @@ impl Queue {
     pub fn join(&mut self, book: &Book, order: u64, side: Side, price: Price, left: Qty) {
         assert!(left > Qty::ZERO, "nothing to rest");
         let ahead = book.shown_at(side, price);
-        let locked = book.best(side.opposite()).is_some_and(|best| side.reaches(price, best.price));
         let queue = self.side_mut(side);
         let place = queue.partition_point(|resting| side.reaches(resting.price, price));
-        queue.insert(place, Resting { order, price, left, ahead, locked });
+        queue.insert(place, Resting { order, price, left, ahead, shrunk: VecDeque::new() });
     }
 
     /// Takes an order out of the queue; false when it was not there.
@@ -255,7 +249,7 @@ impl Queue {
         let side = side.opposite();
         let taken = self.taken(side);
         let untaken = move |level: Level| {
-            let qty = level.qty - taken.get(&level.price).map_or(Qty::ZERO, |taken| taken.qty);
+            let qty = level.qty - taken.get(&level.price).copied().unwrap_or(Qty::ZERO);
             Level { qty, ..level }
         };
         book.shown(side).map(untaken).filter(|level| level.qty > Qty::ZERO)
@@ -275,10 +269,9 @@ impl Queue {
     }
 
     fn note_taken(&mut self, book: &Book, side: Side, level: Level) {
-        let displayed = book.shown_at(side, level.price);
-        let taken = self.taken_mut(side).entry(level.price).or_insert(Taken { qty: Qty::ZERO, displayed });
-        taken.qty += level.qty;
-        assert!(taken.qty <= displayed, "no more is taken than is displayed");
+        let taken = self.taken_mut(side).entry(level.price).or_default();
+        *taken += level.qty;
+        assert!(*taken <= book.shown_at(side, level.price), "no more is taken than is displayed");
     }
 
     const fn side(&self, side: Side) -> &Vec<Resting> {
@@ -295,14 +288,14 @@ impl Queue {
         }
     }
 
-    const fn taken(&self, side: Side) -> &BTreeMap<Price, Taken> {
+    const fn taken(&self, side: Side) -> &BTreeMap<Price, Qty> {
         match side {
             Side::Buy => &self.taken_bids,
             Side::Sell => &self.taken_asks,
         }
     }
 
-    const fn taken_mut(&mut self, side: Side) -> &mut BTreeMap<Price, Taken> {
+    const fn taken_mut(&mut self, side: Side) -> &mut BTreeMap<Price, Qty> {
         match side {
             Side::Buy => &mut self.taken_bids,
             Side::Sell => &mut self.taken_asks,
@@ -311,6 +304,40 @@ impl Queue {
 }
 
 impl Resting {
+    /// A trade at our price passes the queue: returns what of it reaches us. What the book has shown of it already
+    /// moves the queue no further.
+    fn pass(&mut self, at: Nanos, volume: Qty) -> Qty {
+        self.forget_shrunk(at);
+        let mut rest = volume;
+        while let Some(oldest) = self.shrunk.front_mut().filter(|_| !rest.is_zero()) {
+            let spent = oldest.qty.min(rest);
+            oldest.qty -= spent;
+            rest -= spent;
+            if oldest.qty.is_zero() {
+                self.shrunk.pop_front();
+            }
+        }
+        let reaching = (rest - self.ahead).max(Qty::ZERO);
+        self.ahead = (self.ahead - rest).max(Qty::ZERO);
+        reaching
+    }
+
+    /// No more can be ahead than is displayed.
+    fn cap(&mut self, at: Nanos, displayed: Qty) {
+        if displayed < self.ahead {
+            self.forget_shrunk(at);
+            self.shrunk.push_back(Shrunk { at, qty: self.ahead - displayed });
+            self.ahead = displayed;
+        }
+    }
+
+    fn forget_shrunk(&mut self, at: Nanos) {
+        let is_old = |shrunk: &Shrunk| at > shrunk.at + TRADE_LATE_MAX;
+        while self.shrunk.front().is_some_and(is_old) {
+            self.shrunk.pop_front();
+        }
+    }
+
     fn fill(&mut self, qty: Qty, hits: &mut Vec<Hit>) {
         assert!(qty >= Qty::ZERO && qty <= self.left, "a fill fits what is left");
         if !qty.is_zero() {
@@ -319,6 +346,9 @@ impl Resting {
         }
     }
 }
+
+/// A trade may be told this long after the book has shown what it left. Beyond, the level had shrunk by cancels.
+const TRADE_LATE_MAX: Duration = Duration::from_millis(200);
 
 #[cfg(test)]
 mod tests;

@@ -14,6 +14,14 @@ use crate::error::StorageError;
 pub struct StoredOrder {
     /// Client order id.
     pub client_id: String,
+    /// Venue symbol.
+    pub symbol: String,
+    /// `buy` or `sell`.
+    pub side: String,
+    /// Limit price; zero for a market order.
+    pub price: Price,
+    /// Quantity asked for.
+    pub qty: Qty,
     /// `open`, `unknown`, `filled`, `cancelled`, `expired` …
     pub state: String,
     /// Filled so far.
@@ -27,6 +35,10 @@ pub struct StoredFill {
     pub client_id: String,
     /// The exchange's trade id.
     pub trade_id: u64,
+    /// Venue symbol.
+    pub symbol: String,
+    /// `buy` or `sell`.
+    pub side: String,
     /// Price.
     pub price: Price,
     /// Quantity.
@@ -42,10 +54,18 @@ pub struct StoredFill {
 /// # Errors
 /// When the file cannot be read.
 pub fn accepted_orders(path: &Path, session: i64) -> Result<Vec<StoredOrder>, StorageError> {
-    let sql = "SELECT client_id, state, filled FROM orders
+    let sql = "SELECT client_id, symbol, side, price, qty, state, filled FROM orders
                WHERE session_id = ? AND exchange_id IS NOT NULL ORDER BY client_id";
     query(path, session, sql, |row| {
-        Ok(StoredOrder { client_id: row.get(0)?, state: row.get(1)?, filled: Qty::from_units(row.get(2)?) })
+        Ok(StoredOrder {
+            client_id: row.get(0)?,
+            symbol: row.get(1)?,
+            side: row.get(2)?,
+            price: Price::from_units(row.get(3)?),
+            qty: Qty::from_units(row.get(4)?),
+            state: row.get(5)?,
+            filled: Qty::from_units(row.get(6)?),
+        })
     })
 }
 
@@ -54,17 +74,19 @@ pub fn accepted_orders(path: &Path, session: i64) -> Result<Vec<StoredOrder>, St
 /// # Errors
 /// When the file cannot be read.
 pub fn fills(path: &Path, session: i64) -> Result<Vec<StoredFill>, StorageError> {
-    let sql = "SELECT client_id, trade_id, fills.price, fills.qty, fee, maker
+    let sql = "SELECT client_id, trade_id, fills.symbol, fills.side, fills.price, fills.qty, fee, maker
                FROM fills JOIN orders USING (order_id) WHERE fills.session_id = ? ORDER BY trade_id";
     query(path, session, sql, |row| {
         let trade_id: i64 = row.get(1)?;
         Ok(StoredFill {
             client_id: row.get(0)?,
             trade_id: trade_id.cast_unsigned(),
-            price: Price::from_units(row.get(2)?),
-            qty: Qty::from_units(row.get(3)?),
-            fee: row.get(4)?,
-            maker: row.get(5)?,
+            symbol: row.get(2)?,
+            side: row.get(3)?,
+            price: Price::from_units(row.get(4)?),
+            qty: Qty::from_units(row.get(5)?),
+            fee: row.get(6)?,
+            maker: row.get(7)?,
         })
     })
 }

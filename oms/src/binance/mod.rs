@@ -3,6 +3,7 @@
 //! Never decides what to do with an order; it turns our words into theirs and theirs into ours.
 //! `rest` and `setup` block and run on the control thread; the rest runs on the oms thread.
 
+pub mod emergency;
 pub mod hosts;
 pub mod json;
 pub mod outcome;

@@ -125,6 +125,7 @@ impl RestClient {
             orders_ten_seconds: number(headers, "x-mbx-order-count-10s"),
             orders_minute: number(headers, "x-mbx-order-count-1m"),
             blocked_until: None,
+            orders_blocked_until: None,
         };
         let retry_after = number(headers, "retry-after").map(|seconds| Duration::from_secs(seconds.into()));
         let body = response.body_mut().with_config().limit(BODY_LEN_MAX as u64).read_to_vec().ok()?;

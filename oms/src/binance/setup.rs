@@ -143,7 +143,7 @@ pub fn set_isolated(
     change(client, clock, MARGIN_TYPE, &query)
 }
 
-fn get<T: DeserializeOwned>(
+pub(super) fn get<T: DeserializeOwned>(
     client: &mut RestClient,
     clock: &impl Clock,
     path: &'static str,
@@ -160,12 +160,12 @@ fn change(client: &mut RestClient, clock: &impl Clock, path: &'static str, query
     check(path, reply.status, &reply.body)
 }
 
-fn call(method: Method, path: &'static str, query: &str, auth: Auth, weight: u32) -> RestCall {
+pub(super) fn call(method: Method, path: &'static str, query: &str, auth: Auth, weight: u32) -> RestCall {
     let query = ArrayString::from(query).unwrap_or_default();
     RestCall { token: 0, method, path, query, auth, weight }
 }
 
-fn symbol_query(name: &SymbolName) -> ArrayString<QUERY_LEN_MAX> {
+pub(super) fn symbol_query(name: &SymbolName) -> ArrayString<QUERY_LEN_MAX> {
     let mut query = ArrayString::from("symbol=").unwrap_or_default();
     query.push_str(name);
     query

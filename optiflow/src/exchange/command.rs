@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde::Serialize;
 use signal_hook::consts::{SIGINT, SIGTERM};
 
-use super::{ExchangeError, ExchangeOptions, Ledger, Running, start};
+use super::{ExchangeError, ExchangeOptions, Ledger, MarketEnd, Running, start};
 use crate::cli::ExchangeArgs;
 
 /// Runs the command.
@@ -47,9 +47,13 @@ pub fn serve(options: ExchangeOptions, json: bool) -> Result<(), ExchangeError> 
         if running.died() {
             return Err(ExchangeError::Died);
         }
-        if !json && !over && running.market_ended() {
+        if let Some(end) = running.market_end().filter(|_| !over) {
             over = true;
-            println!("the market is over; the exchange still answers");
+            match end {
+                MarketEnd::Over if json => {}
+                MarketEnd::Over => println!("the market is over; the exchange still answers"),
+                MarketEnd::Failed(error) => eprintln!("the market failed; the exchange still answers: {error}"),
+            }
         }
         std::thread::sleep(WATCH_INTERVAL);
     }
@@ -60,7 +64,8 @@ pub fn serve(options: ExchangeOptions, json: bool) -> Result<(), ExchangeError> 
     Ok(())
 }
 
-fn is_usage(error: &ExchangeError) -> bool {
+/// Is it the caller's mistake rather than the machine's?
+pub(crate) fn is_usage(error: &ExchangeError) -> bool {
     match error {
         ExchangeError::Market(_) | ExchangeError::Speed(_) => true,
         ExchangeError::Listen { .. }

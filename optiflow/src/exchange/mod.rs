@@ -7,8 +7,7 @@
 //! Which thread: `start` returns at once; the exchange lives on a thread named `exchange` until it is stopped.
 
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 
 use tokio::sync::mpsc;
@@ -24,6 +23,7 @@ mod ledger;
 mod server;
 mod socket;
 
+pub(crate) use command::is_usage;
 pub use command::{run, serve};
 pub use error::ExchangeError;
 pub use ledger::{Ledger, LedgerFill, LedgerOrder, LedgerPosition};
@@ -48,6 +48,15 @@ pub struct ExchangeOptions {
     pub folder: Option<PathBuf>,
 }
 
+/// How a market ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MarketEnd {
+    /// It told its last tick.
+    Over,
+    /// Its source failed; in the source's words.
+    Failed(String),
+}
+
 /// An exchange that listens. Dropping it stops it.
 #[derive(Debug)]
 pub struct Running {
@@ -69,7 +78,7 @@ pub struct Running {
     pub ca_file: Option<PathBuf>,
     /// Bounded by its users: each waits for its answer before it asks again.
     asks: mpsc::UnboundedSender<Ask>,
-    market_ended: Arc<AtomicBool>,
+    market_end: Arc<OnceLock<MarketEnd>>,
     thread: Option<JoinHandle<()>>,
     /// Kept for its end: a temporary folder goes with it.
     _folder: Folder,
@@ -94,9 +103,9 @@ pub fn start_on(options: ExchangeOptions, core: Option<usize>) -> Result<Running
     let certified = if options.tls { Some(certificate::make(&test_keys.authority)?) } else { None };
     let ca_file = certified.as_ref().map(|certified| folder.write("ca.pem", &certified.ca_pem)).transpose()?;
 
-    let market_ended = Arc::new(AtomicBool::new(false));
+    let market_end = Arc::new(OnceLock::new());
     let tls = certified.map(|certified| certified.server);
-    let plan = server::Plan { options, keys: test_keys.to_sim(), tls, core, market_ended: market_ended.clone() };
+    let plan = server::Plan { options, keys: test_keys.to_sim(), tls, core, market_end: market_end.clone() };
     let (address, asks, thread) = server::spawn(plan)?;
     let secure = if ca_file.is_some() { "s" } else { "" };
     Ok(Running {
@@ -109,7 +118,7 @@ pub fn start_on(options: ExchangeOptions, core: Option<usize>) -> Result<Running
         ed25519_key_file,
         ca_file,
         asks,
-        market_ended,
+        market_end,
         thread: Some(thread),
         _folder: folder,
     })
@@ -131,9 +140,9 @@ impl Running {
         self.ask(Ask::Ledger)
     }
 
-    /// Has the market told its last tick, or failed?
-    pub fn market_ended(&self) -> bool {
-        self.market_ended.load(Ordering::Relaxed)
+    /// How the market ended, if it has: the exchange still answers.
+    pub fn market_end(&self) -> Option<&MarketEnd> {
+        self.market_end.get()
     }
 
     /// Is the exchange's thread gone though nobody stopped it?

@@ -3,9 +3,8 @@
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::rc::Rc;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -24,7 +23,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::doors::House;
 use super::ledger::{self, Ledger};
-use super::{ExchangeError, ExchangeOptions, http};
+use super::{ExchangeError, ExchangeOptions, MarketEnd, http};
 
 /// What the thread is started with.
 pub struct Plan {
@@ -32,7 +31,7 @@ pub struct Plan {
     pub keys: Keys,
     pub tls: Option<Arc<ServerConfig>>,
     pub core: Option<usize>,
-    pub market_ended: Arc<AtomicBool>,
+    pub market_end: Arc<OnceLock<MarketEnd>>,
 }
 
 /// What other threads ask the exchange's thread for.
@@ -83,13 +82,13 @@ fn run(plan: Plan, source: Box<dyn Source>, inbox: mpsc::UnboundedReceiver<Ask>,
             Ok(address) => address,
             Err(error) => return drop(ready.send(Err(listen_error(&plan, error)))),
         };
-        let market_ended = plan.market_ended.clone();
+        let market_end = plan.market_end.clone();
         let tls = plan.tls.clone().map(TlsAcceptor::from);
         let house = Rc::new(open_house(plan, source));
         drop(ready.send(Ok(address)));
         tokio::select! {
             () = accept(house.clone(), listener, tls) => {}
-            () = pass_time(&house, &market_ended) => {}
+            () = pass_time(&house, &market_end) => {}
             () = answer(&house, inbox) => {}
         }
         house.close_all();
@@ -159,13 +158,16 @@ async fn greet(house: Rc<House>, stream: TcpStream, peer: SocketAddr, tls: Optio
     }
 }
 
-async fn pass_time(house: &House, market_ended: &AtomicBool) {
+async fn pass_time(house: &House, market_end: &OnceLock<MarketEnd>) {
     loop {
-        let ended = house.with(|exchange, now| {
+        let end = house.with(|exchange, now| {
             exchange.advance(now);
-            exchange.core().market_ended() || exchange.market_failure().is_some()
+            let failed = exchange.market_failure().map(|error| MarketEnd::Failed(error.to_string()));
+            failed.or_else(|| exchange.core().market_ended().then_some(MarketEnd::Over))
         });
-        market_ended.store(ended, Ordering::Relaxed);
+        if let Some(end) = end {
+            market_end.get_or_init(|| end);
+        }
         house.wait().await;
     }
 }

@@ -22,20 +22,60 @@ pub struct Feed<'a> {
     reader: Option<Box<dyn Blocks + 'a>>,
 }
 
+#[derive(Clone)]
 enum Block<'a> {
     Borrowed(&'a [Row]),
     Shared(Arc<[Row]>),
 }
 
 /// One book's place in the feed.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Place {
-    /// Which block, counted from the start of the feed.
-    pub block: usize,
-    /// Which row of it is next.
-    pub row: usize,
-    /// Nothing is left.
-    pub ended: bool,
+pub struct Cursor<'a> {
+    block: Block<'a>,
+    row: usize,
+    next_block: usize,
+    ended: bool,
+}
+
+impl<'a> Cursor<'a> {
+    /// Before the first row.
+    pub const fn start() -> Cursor<'a> {
+        Cursor { block: Block::Borrowed(&[]), row: 0, next_block: 0, ended: false }
+    }
+
+    /// Is nothing left?
+    pub const fn is_ended(&self) -> bool {
+        self.ended
+    }
+
+    /// Hands every row to `apply` until it refuses one, which stays next.
+    #[inline]
+    pub fn drain(&mut self, feed: &mut Feed<'a>, mut apply: impl FnMut(&Row) -> bool) -> Result<(), ReplayError> {
+        loop {
+            let rows = self.block.rows();
+            while let Some(row) = rows.get(self.row) {
+                if !apply(row) {
+                    return Ok(());
+                }
+                self.row += 1;
+            }
+            if self.ended || !self.enter_next(feed)? {
+                return Ok(());
+            }
+        }
+    }
+
+    #[cold]
+    fn enter_next(&mut self, feed: &mut Feed<'a>) -> Result<bool, ReplayError> {
+        match feed.block(self.next_block)? {
+            Some(block) => {
+                self.block = block.clone();
+                self.row = 0;
+                self.next_block += 1;
+            }
+            None => self.ended = true,
+        }
+        Ok(!self.ended)
+    }
 }
 
 impl<'a> Feed<'a> {
@@ -49,11 +89,8 @@ impl<'a> Feed<'a> {
         Feed { held: VecDeque::new(), dropped: 0, reader: Some(Box::new(reader)) }
     }
 
-    /// The rows of block `index`; `None` past the end.
-    ///
-    /// # Panics
-    /// If the block was dropped: a book went back.
-    pub fn block(&mut self, index: usize) -> Result<Option<&[Row]>, ReplayError> {
+    /// Block `index`; `None` past the end.
+    fn block(&mut self, index: usize) -> Result<Option<&Block<'a>>, ReplayError> {
         assert!(index >= self.dropped, "a book never goes back");
         while index - self.dropped >= self.held.len() {
             let Some(reader) = self.reader.as_mut() else { return Ok(None) };
@@ -62,11 +99,20 @@ impl<'a> Feed<'a> {
                 None => self.reader = None,
             }
         }
-        Ok(self.held.get(index - self.dropped).map(Block::rows))
+        Ok(self.held.get(index - self.dropped))
     }
 
-    /// Drops every block before `index`.
-    pub fn drop_before(&mut self, index: usize) {
+    /// Drops what both books have entered: each holds on to the block it is in.
+    #[inline]
+    pub fn drop_passed(&mut self, one: &Cursor<'a>, other: &Cursor<'a>) {
+        let passed = one.next_block.min(other.next_block);
+        if self.dropped < passed {
+            self.drop_before(passed);
+        }
+    }
+
+    #[cold]
+    fn drop_before(&mut self, index: usize) {
         while self.dropped < index && self.held.pop_front().is_some() {
             self.dropped += 1;
         }
@@ -77,7 +123,7 @@ impl<'a> Feed<'a> {
         let (mut exchange, mut local) = (None, None);
         let mut index = 0;
         while exchange.is_none() || local.is_none() {
-            let Some(rows) = self.block(index)? else { break };
+            let Some(rows) = self.block(index)?.map(Block::rows) else { break };
             exchange = exchange.or_else(|| rows.iter().find(|row| row.at_exchange()).map(Row::exchange_ns));
             local = local.or_else(|| rows.iter().find(|row| row.at_local()).map(Row::local_ns));
             index += 1;
@@ -87,6 +133,7 @@ impl<'a> Feed<'a> {
 }
 
 impl Block<'_> {
+    #[inline]
     fn rows(&self) -> &[Row] {
         match self {
             Block::Borrowed(rows) => rows,

@@ -2,7 +2,7 @@
 //!
 //! What it does: replays packed rows through two books, the exchange's in exchange time and the trader's in local
 //! time; carries requests and answers between them with latency; estimates queue positions; fills, and keeps the
-//! ledger. `run` drives a [`Trader`] and hashes every answer it saw.
+//! ledger. `run` drives a [`run::Trader`] and hashes every answer it saw.
 //! What it never does: no clock of its own, no threads, no randomness, no files, no floats for money. Floats appear
 //! in the queue estimate and the interpolated latency alone, because both are estimates defined in floats.
 //! Which thread: whoever calls it; a sweep gives each run its own and shares the rows.

@@ -1,6 +1,7 @@
 //! Packed market rows: what happened, once for both clocks.
 //!
-//! A [`Row`] is 24 bytes: exchange time, tick, delay to the local clock, and one word of quantity, kind and validity.
+//! A [`Row`] is 24 bytes: exchange time, one word of quantity, kind, side and validity, the price in ticks (negated
+//! for asks, so that more is better on both sides), and the delay to the local clock.
 //! An event whose delay does not fit 32 bits, or whose place differs between the clocks, is stored as two rows, each
 //! valid for one clock. Rows valid for the exchange are sorted by exchange time, rows valid for the local side by
 //! local time: [`arrange`] makes that so, [`check_order`] says where it is not.
@@ -8,7 +9,7 @@
 
 use optiflow_base::money::Side;
 
-use super::{ReplayError, TICK_MAX};
+use super::{ReplayError, TICK_MAX, key_of};
 
 /// One packed row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,7 +17,7 @@ use super::{ReplayError, TICK_MAX};
 pub struct Row {
     exchange_ns: i64,
     word: u64,
-    tick: i32,
+    key: i32,
     delay_ns: i32,
 }
 
@@ -96,7 +97,13 @@ impl Row {
     /// Price in ticks.
     #[inline]
     pub const fn tick(&self) -> i32 {
-        self.tick
+        key_of(self.side(), self.key)
+    }
+
+    /// Price as its side's key.
+    #[inline]
+    pub(crate) const fn key(&self) -> i32 {
+        self.key
     }
 
     /// Quantity in parts.
@@ -124,6 +131,12 @@ impl Row {
         self.word & 0b110 << KIND_SHIFT == 0
     }
 
+    /// Is it a trade?
+    #[inline]
+    pub(crate) const fn is_trade(&self) -> bool {
+        self.word & 0b111 << KIND_SHIFT == (Kind::Trade as u64) << KIND_SHIFT
+    }
+
     /// Bid or ask; of a trade, the aggressor.
     #[inline]
     pub const fn side(&self) -> Side {
@@ -146,7 +159,7 @@ impl Row {
         };
         let ask = if row.side == Side::Sell { ASK } else { 0 };
         let word = (row.parts as u64) << PARTS_SHIFT | (row.kind as u64) << KIND_SHIFT | flags | ask;
-        Some(Row { exchange_ns, word, tick: row.tick, delay_ns })
+        Some(Row { exchange_ns, word, key: key_of(row.side, row.tick), delay_ns })
     }
 }
 
@@ -207,8 +220,8 @@ pub fn arrange(events: &[MarketRow]) -> Result<Vec<Row>, ReplayError> {
 pub fn check_order(rows: &[Row]) -> Result<(), ReplayError> {
     let (mut exchange_last, mut local_last) = (i64::MIN, i64::MIN);
     for (index, row) in rows.iter().enumerate() {
-        let late = (row.at_exchange() && row.exchange_ns() < exchange_last)
-            || (row.at_local() && row.local_ns() < local_last);
+        let late =
+            (row.at_exchange() && row.exchange_ns() < exchange_last) || (row.at_local() && row.local_ns() < local_last);
         if late {
             let problem = "it is earlier than the row before it; sort the file or import it again".to_owned();
             return Err(ReplayError::Row { row: index, problem });

@@ -1,0 +1,211 @@
+//! A trader that does what a file says, when it says so. Never thinks.
+
+use optiflow_base::money::{Price, Qty, Side};
+
+use super::local::{Local, Order, Refusal};
+use super::orders::{Answer, OrderKind, TimeInForce};
+use super::run::{Desk, Trader};
+use super::{ReplayError, Scale};
+
+/// One line of a script.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// When, on the local clock.
+    pub at: i64,
+    /// What.
+    pub action: Action,
+}
+
+/// What a script can do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Submit an order.
+    Submit(Order),
+    /// Cancel one.
+    Cancel {
+        /// Which.
+        id: u64,
+    },
+    /// Give one another price and quantity.
+    Modify {
+        /// Which.
+        id: u64,
+        /// Its new limit in ticks.
+        tick: i32,
+        /// Its new quantity in parts.
+        parts: i64,
+    },
+    /// Forget ended orders.
+    Clear,
+}
+
+/// Replays a script.
+#[derive(Clone, Debug)]
+pub struct Script {
+    steps: Vec<Step>,
+    next: usize,
+    start: i64,
+    answers: Vec<Answer>,
+    refusals: Vec<(Step, Refusal)>,
+}
+
+impl Script {
+    /// From steps in order of time.
+    pub fn new(steps: Vec<Step>) -> Script {
+        Script { steps, next: 0, start: i64::MIN, answers: Vec::new(), refusals: Vec::new() }
+    }
+
+    /// From CSV with the header `t_ns,verb,order_id,side,price,qty,tif,type`; verbs submit, cancel, modify, clear.
+    pub fn parse(text: &str, scale: &Scale) -> Result<Script, ReplayError> {
+        let mut steps = Vec::new();
+        for (index, line) in text.lines().enumerate() {
+            let line = line.trim();
+            if line.is_empty() || (index == 0 && line.starts_with("t_ns")) {
+                continue;
+            }
+            let step = parse_step(line, scale).map_err(|problem| ReplayError::Script { line: index + 1, problem })?;
+            if steps.last().is_some_and(|last: &Step| last.at > step.at) {
+                let problem = "it is earlier than the line above; sort the script by time".to_owned();
+                return Err(ReplayError::Script { line: index + 1, problem });
+            }
+            steps.push(step);
+        }
+        Ok(Script::new(steps))
+    }
+
+    /// Every answer seen, in order.
+    pub fn answers(&self) -> &[Answer] {
+        &self.answers
+    }
+
+    /// Every step that was refused locally.
+    pub fn refusals(&self) -> &[(Step, Refusal)] {
+        &self.refusals
+    }
+
+    fn next_at(&self) -> Option<i64> {
+        self.steps.get(self.next).map(|step| step.at.max(self.start))
+    }
+}
+
+impl Trader for Script {
+    fn start(&mut self, first_ns: i64) -> Option<i64> {
+        self.start = first_ns;
+        self.next_at()
+    }
+
+    fn wake(&mut self, desk: &mut Desk<'_>) -> Option<i64> {
+        while let Some(step) = self.steps.get(self.next).copied().filter(|step| step.at <= desk.now()) {
+            self.next += 1;
+            let done = match step.action {
+                Action::Submit(order) => desk.submit(&order),
+                Action::Cancel { id } => desk.cancel(id),
+                Action::Modify { id, tick, parts } => desk.modify(id, tick, parts),
+                Action::Clear => {
+                    desk.forget_ended();
+                    Ok(())
+                }
+            };
+            if let Err(refusal) = done {
+                self.refusals.push((step, refusal));
+            }
+        }
+        self.next_at()
+    }
+
+    fn answer(&mut self, answer: &Answer, _local: &Local) {
+        self.answers.push(*answer);
+    }
+}
+
+fn parse_step(line: &str, scale: &Scale) -> Result<Step, String> {
+    let fields: Vec<&str> = line.split(',').collect();
+    let [at, verb, id, side, price, qty, tif, kind] = fields[..] else {
+        return Err(format!("it has {} fields; give t_ns,verb,order_id,side,price,qty,tif,type", fields.len()));
+    };
+    let number = |name: &str, text: &str| format!("{name} {text:?} is not a number");
+    let at: i64 = at.parse().map_err(|_| number("t_ns", at))?;
+    let id: u64 = id.parse().map_err(|_| number("order_id", id))?;
+    let tick = || {
+        let price: Price = price.parse().map_err(|_| number("price", price))?;
+        scale.nearest_tick(price).ok_or_else(|| number("price", "beyond the ticks"))
+    };
+    let parts = || qty.parse::<Qty>().map(|qty| scale.parts(qty)).map_err(|_| number("qty", qty));
+    let action = match verb {
+        "submit" => Action::Submit(Order {
+            id,
+            side: parse_side(side)?,
+            kind: parse_kind(kind)?,
+            time_in_force: parse_time_in_force(tif)?,
+            tick: tick()?,
+            parts: parts()?,
+        }),
+        "cancel" => Action::Cancel { id },
+        "modify" => Action::Modify { id, tick: tick()?, parts: parts()? },
+        "clear" => Action::Clear,
+        _ => return Err(format!("verb {verb:?} is unknown; use submit, cancel, modify or clear")),
+    };
+    Ok(Step { at, action })
+}
+
+fn parse_side(text: &str) -> Result<Side, String> {
+    match text {
+        "BUY" => Ok(Side::Buy),
+        "SELL" => Ok(Side::Sell),
+        _ => Err(format!("side {text:?} is unknown; use BUY or SELL")),
+    }
+}
+
+fn parse_kind(text: &str) -> Result<OrderKind, String> {
+    match text {
+        "LIMIT" => Ok(OrderKind::Limit),
+        "MARKET" => Ok(OrderKind::Market),
+        _ => Err(format!("type {text:?} is unknown; use LIMIT or MARKET")),
+    }
+}
+
+fn parse_time_in_force(text: &str) -> Result<TimeInForce, String> {
+    match text {
+        "GTC" => Ok(TimeInForce::Gtc),
+        "IOC" => Ok(TimeInForce::Ioc),
+        "FOK" => Ok(TimeInForce::Fok),
+        "GTX" => Ok(TimeInForce::Gtx),
+        _ => Err(format!("tif {text:?} is unknown; use GTC, IOC, FOK or GTX")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scale() -> Scale {
+        Scale::finest("0.1".parse().unwrap(), "0.001".parse().unwrap())
+    }
+
+    #[test]
+    fn lines_become_steps() {
+        let text = "t_ns,verb,order_id,side,price,qty,tif,type\n10,submit,1,BUY,99.9,2,GTX,LIMIT\n11,modify,1,,99.8,0.5,GTC,LIMIT\n12,cancel,1,,,,GTC,LIMIT\n13,clear,0,,,,GTC,LIMIT\n";
+        let script = Script::parse(text, &scale()).unwrap();
+        let Action::Submit(order) = script.steps[0].action else { panic!("a submit") };
+        assert_eq!((order.tick, order.parts, order.time_in_force), (999, 200_000_000, TimeInForce::Gtx));
+        assert_eq!(script.steps[1].action, Action::Modify { id: 1, tick: 998, parts: 50_000_000 });
+        assert_eq!(script.steps[2].action, Action::Cancel { id: 1 });
+        assert_eq!(script.steps[3].action, Action::Clear);
+    }
+
+    #[test]
+    fn lines_that_cannot_be_read_are_named_with_the_mend() {
+        for (line, says) in [
+            ("10,submit,1,BUY", "4 fields"),
+            ("10,buy,1,BUY,1,1,GTC,LIMIT", "verb"),
+            ("x,submit,1,BUY,1,1,GTC,LIMIT", "t_ns"),
+            ("10,submit,1,LONG,1,1,GTC,LIMIT", "side"),
+            ("10,submit,1,BUY,one,1,GTC,LIMIT", "price"),
+        ] {
+            let problem = Script::parse(line, &scale()).unwrap_err().to_string();
+            assert!(problem.contains("line 1") && problem.contains(says), "{problem}");
+        }
+        let problem = Script::parse("11,clear,0,,,,GTC,LIMIT\n10,clear,0,,,,GTC,LIMIT", &scale()).unwrap_err();
+        assert!(problem.to_string().contains("line 2"));
+    }
+}

@@ -1,0 +1,115 @@
+//! Our resting orders of one side, best first and then by arrival. Never answers, never fills by itself.
+
+use super::super::ladder::NONE;
+use super::super::orders::Image;
+use super::super::queue::QueuePlace;
+
+/// One resting order.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Resting {
+    pub(super) image: Image,
+    pub(super) key: i32,
+    pub(super) place: QueuePlace,
+    /// Parts that reached it while it waits to fill in one piece.
+    pub(super) credit: i64,
+}
+
+impl Resting {
+    /// Gives it `parts` of the market's volume; answers how many fill now.
+    pub(super) fn give(&mut self, parts: i64, partial_fills: bool) -> i64 {
+        if partial_fills {
+            return parts;
+        }
+        self.credit += parts;
+        assert!(self.credit <= self.image.leaves, "nobody is given more than it wants");
+        if self.credit == self.image.leaves { self.credit } else { 0 }
+    }
+}
+
+/// One side's orders.
+#[derive(Clone, Debug)]
+pub(super) struct Own {
+    orders: Vec<Resting>,
+    best: i32,
+    /// A bit for every key modulo their number: a row at a key without its bit concerns none of them.
+    marks: [u64; MARK_WORDS],
+}
+
+impl Own {
+    pub(super) fn new() -> Own {
+        Own { orders: Vec::with_capacity(ORDERS_EXPECTED), best: NONE, marks: [0; MARK_WORDS] }
+    }
+
+    #[inline]
+    pub(super) const fn is_empty(&self) -> bool {
+        self.best == NONE
+    }
+
+    pub(super) fn orders(&self) -> &[Resting] {
+        &self.orders
+    }
+
+    pub(super) fn orders_mut(&mut self) -> &mut [Resting] {
+        &mut self.orders
+    }
+
+    /// The best key, [`NONE`] without orders.
+    #[inline]
+    pub(super) fn best(&self) -> i32 {
+        self.best
+    }
+
+    #[inline]
+    pub(super) fn may_rest_at(&self, key: i32) -> bool {
+        let (word, bit) = mark_of(key);
+        self.marks[word] & bit != 0
+    }
+
+    pub(super) fn at_mut(&mut self, key: i32) -> impl Iterator<Item = &mut Resting> {
+        self.orders.iter_mut().skip_while(move |order| order.key > key).take_while(move |order| order.key == key)
+    }
+
+    pub(super) fn get(&self, id: u64) -> Option<&Resting> {
+        self.orders.iter().find(|order| order.image.id == id)
+    }
+
+    pub(super) fn get_mut(&mut self, id: u64) -> Option<&mut Resting> {
+        self.orders.iter_mut().find(|order| order.image.id == id)
+    }
+
+    pub(super) fn insert(&mut self, order: Resting) {
+        let at = self.orders.partition_point(|other| other.key >= order.key);
+        self.orders.insert(at, order);
+        self.mark(order.key);
+        self.best = self.orders[0].key;
+    }
+
+    pub(super) fn take(&mut self, id: u64) -> Option<Resting> {
+        let at = self.orders.iter().position(|order| order.image.id == id)?;
+        Some(self.remove(at))
+    }
+
+    pub(super) fn remove(&mut self, at: usize) -> Resting {
+        let order = self.orders.remove(at);
+        self.marks = [0; MARK_WORDS];
+        for at in 0..self.orders.len() {
+            self.mark(self.orders[at].key);
+        }
+        self.best = self.orders.first().map_or(NONE, |order| order.key);
+        order
+    }
+
+    fn mark(&mut self, key: i32) {
+        let (word, bit) = mark_of(key);
+        self.marks[word] |= bit;
+    }
+}
+
+#[inline]
+const fn mark_of(key: i32) -> (usize, u64) {
+    let slot = key as u32 as usize % (MARK_WORDS * 64);
+    (slot / 64, 1 << (slot % 64))
+}
+
+const MARK_WORDS: usize = 16;
+const ORDERS_EXPECTED: usize = 64;

@@ -1,0 +1,137 @@
+//! Our orders that meet the displayed book when they arrive.
+//!
+//! Compatible rules take in the peer's conventions: a whole order at the best price, or level by level with the
+//! remainder at the limit. Realistic rules take what is displayed and not yet taken by us, and no more.
+
+use optiflow_base::money::Side;
+
+use super::super::ladder::NONE;
+use super::super::orders::{Image, Links, OrderKind, Status, Tells, TimeInForce};
+use super::super::{index_of, key_of};
+use super::Venue;
+
+impl Venue {
+    /// Does the order meet the other side at once?
+    pub(super) fn crosses(&self, image: &Image) -> bool {
+        let other = self.book.best_key(1 - index_of(image.side));
+        match image.kind {
+            OrderKind::Market => other != NONE,
+            OrderKind::Limit => other != NONE && key_of(image.side, image.tick) + other >= 0,
+        }
+    }
+
+    pub(super) fn take_market(&mut self, image: Image, now: i64, links: &mut Links) {
+        match (self.rules.compatible, self.rules.partial_fills) {
+            (true, false) => self.take_whole(image, now, links),
+            (true, true) => self.take_levels_compatibly(image, now, links),
+            (false, _) => self.take_levels(image, now, links),
+        }
+    }
+
+    /// Any size at the best price.
+    fn take_whole(&mut self, mut image: Image, now: i64, links: &mut Links) {
+        let other = image.side.opposite();
+        let tick = key_of(other, self.book.best_key(index_of(other)));
+        let leaves = image.leaves;
+        self.execute(&mut image, tick, leaves, now, links);
+    }
+
+    fn take_levels_compatibly(&mut self, mut image: Image, now: i64, links: &mut Links) {
+        let other = image.side.opposite();
+        let index = index_of(other);
+        let best = self.book.best_key(index);
+        let limit = match image.kind {
+            OrderKind::Limit => key_of(other, image.tick),
+            OrderKind::Market => best - MARKET_TICKS_MAX + i32::from(image.side == Side::Buy),
+        };
+        let is_limit = image.kind == OrderKind::Limit;
+        if is_limit && image.time_in_force == TimeInForce::Fok && !self.is_enough(&image, limit) {
+            return self.expire(image, now, links);
+        }
+        let rests_at_limit = is_limit && image.time_in_force == TimeInForce::Gtc;
+        // The peer's sweep for a buyer ends one level before the limit, where the remainder trades anyway.
+        let last = if rests_at_limit && image.side == Side::Buy { limit + 1 } else { limit };
+        let mut next = Some(best);
+        while let Some(key) = next.filter(|key| *key >= last) {
+            let parts = self.book.parts_at(index, key).min(image.leaves);
+            if parts > 0 {
+                self.execute(&mut image, key_of(other, key), parts, now, links);
+            }
+            if image.status == Status::Filled {
+                return;
+            }
+            next = self.book.key_below(index, key);
+        }
+        if rests_at_limit {
+            let (tick, leaves) = (image.tick, image.leaves);
+            self.execute(&mut image, tick, leaves, now, links);
+        } else {
+            self.expire(image, now, links);
+        }
+    }
+
+    fn take_levels(&mut self, mut image: Image, now: i64, links: &mut Links) {
+        let other = image.side.opposite();
+        let index = index_of(other);
+        let limit = match image.kind {
+            OrderKind::Limit => key_of(other, image.tick),
+            OrderKind::Market => NONE + 1,
+        };
+        if image.time_in_force == TimeInForce::Fok && !self.is_enough(&image, limit) {
+            return self.expire(image, now, links);
+        }
+        let wanted = image.leaves;
+        let mut next = Some(self.book.best_key(index));
+        while let Some(key) = next.filter(|key| *key >= limit) {
+            let parts = self.available(index, key).min(image.leaves);
+            if parts > 0 {
+                self.remember_taken(index, key, parts);
+                self.execute(&mut image, key_of(other, key), parts, now, links);
+            }
+            if image.status == Status::Filled {
+                return;
+            }
+            next = self.book.key_below(index, key);
+        }
+        if image.kind == OrderKind::Limit && image.time_in_force == TimeInForce::Gtc {
+            let told = image.status == Status::PartiallyFilled && image.leaves < wanted;
+            self.rest(image, told, now, links);
+        } else {
+            self.expire(image, now, links);
+        }
+    }
+
+    fn is_enough(&self, image: &Image, limit: i32) -> bool {
+        let index = 1 - index_of(image.side);
+        let mut missing = image.leaves;
+        let mut next = Some(self.book.best_key(index));
+        while let Some(key) = next.filter(|key| *key >= limit) {
+            missing -= self.available(index, key);
+            if missing * 2 <= self.rules.scale.parts_per_lot {
+                return true;
+            }
+            next = self.book.key_below(index, key);
+        }
+        false
+    }
+
+    fn available(&self, index: usize, key: i32) -> i64 {
+        let taken = self.taken[index].iter().find(|(at, _)| *at == key).map_or(0, |(_, parts)| *parts);
+        (self.book.parts_at(index, key) - taken).max(0)
+    }
+
+    fn remember_taken(&mut self, index: usize, key: i32, parts: i64) {
+        match self.taken[index].iter_mut().find(|(at, _)| *at == key) {
+            Some((_, taken)) => *taken += parts,
+            None => self.taken[index].push((key, parts)),
+        }
+    }
+
+    fn execute(&self, image: &mut Image, tick: i32, parts: i64, now: i64, links: &mut Links) {
+        image.execute(now, false, tick, parts, self.rules.scale.parts_per_lot);
+        links.answer(now, *image, Tells::Fill);
+    }
+}
+
+/// How far the peer lets a market order sweep.
+const MARKET_TICKS_MAX: i32 = 100;
