@@ -12,11 +12,12 @@ use serde_json::Value;
 #[test]
 fn a_session_ends_with_nothing_open_and_agrees_with_the_exchange() {
     let folder = Folder::new("synthetic");
-    let output = optiflow(&["trade", "--for", "20s", "--json", "--db", &folder.path("log.db")]);
+    let output = optiflow(&["trade", "--for", "30s", "--json", "--db", &folder.path("log.db")]);
     let result = json(&output);
     assert!(output.status.success(), "{result:#}");
     assert!(result["ledger"].as_str().unwrap().starts_with("database and exchange agree"), "{result:#}");
-    assert!(count(&result, "orders", "accepted") >= 5, "{result:#}");
+    assert!(count(&result, "orders", "accepted") >= 10, "{result:#}");
+    assert!(count(&result, "fills", "fills") >= 1, "{result:#}");
     assert_eq!(count(&result, "orders", "open"), 0, "{result:#}");
     assert_eq!(result["summary"]["log_events_lost"], 0, "{result:#}");
     assert_eq!(result["summary"]["rows_lost"], 0, "{result:#}");
@@ -73,8 +74,41 @@ fn a_configuration_with_several_mistakes_lists_them_all() {
 fn live_money_needs_the_flag_and_the_configuration() {
     let folder = Folder::new("live");
     let output = optiflow(&["trade", "--live", "--db", &folder.path("log.db")]);
-    assert!(!output.status.success());
+    assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8(output.stderr).unwrap().contains("mode is not \"live\""));
+}
+
+#[test]
+fn a_market_that_fails_on_the_way_is_no_success() {
+    let folder = Folder::new("damaged");
+    let line = |ms: u64| {
+        let bid = 60_000 + ms % 3;
+        format!(
+            "{ms}000000 {{\"stream\":\"btcusdt@bookTicker\",\"data\":{{\"e\":\"bookTicker\",\"u\":{ms},\"s\":\"BTCUSDT\",\
+             \"b\":\"{bid}.00\",\"B\":\"1.000\",\"a\":\"{bid}.10\",\"A\":\"1.000\",\"T\":{ms},\"E\":{ms}}}}}\n"
+        )
+    };
+    let start = 1_700_000_000_000;
+    let good: String = (start..start + 8_000).map(line).collect();
+    fs::write(folder.path("market.txt"), good + &"1700000008000000000 {\"stream\":\n".repeat(500)).unwrap();
+    let output = optiflow(&["trade", "--json", "--market", &folder.path("market.txt"), "--db", &folder.path("log.db")]);
+    let result = json(&output);
+    assert_eq!(output.status.code(), Some(1), "{result:#}");
+    assert!(result["end"].as_str().unwrap().contains("market"), "{result:#}");
+}
+
+#[test]
+fn the_sql_in_the_readme_works() {
+    let folder = Folder::new("readme");
+    let path = folder.path("log.db");
+    assert!(optiflow(&["trade", "--for", "3s", "--json", "--db", &path]).status.success());
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    let queries: Vec<&str> = readme.lines().filter_map(|line| line.strip_prefix("sqlite3 trading_log.db '")).collect();
+    assert!(!queries.is_empty());
+    let connection = rusqlite::Connection::open(&path).unwrap();
+    for query in queries {
+        connection.prepare(query.trim_end_matches('\'')).unwrap_or_else(|error| panic!("{query}: {error}"));
+    }
 }
 
 fn optiflow(args: &[&str]) -> Output {

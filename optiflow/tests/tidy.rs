@@ -156,7 +156,9 @@ impl Source {
     /// Numbered lines of production code: without comments, and without the test module that ends a file.
     fn code(&self) -> impl Iterator<Item = (usize, &str)> {
         let is_test = self.name.contains("/tests/") || self.name.ends_with("tests.rs");
-        let production = self.text.lines().enumerate().take_while(|(_, line)| !line.starts_with("#[cfg(test)]"));
+        let lines: Vec<&str> = self.text.lines().collect();
+        let tests = lines.windows(2).position(|pair| pair[0].starts_with("#[cfg(test)]") && pair[1].ends_with('{'));
+        let production = self.text.lines().enumerate().take(tests.unwrap_or(lines.len()));
         production
             .filter(move |(_, line)| !is_test && !line.trim_start().starts_with("//"))
             .map(|(i, line)| (i + 1, line))

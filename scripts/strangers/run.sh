@@ -17,8 +17,10 @@ else
 fi
 
 if ! "$venv/bin/python" -c "import ccxt; assert ccxt.__version__ == '$version'" 2>/dev/null; then
-    python3 -m venv "$venv"
-    "$venv/bin/pip" install --quiet --disable-pip-version-check "ccxt==$version"
+    if ! { python3 -m venv "$venv" && "$venv/bin/pip" install --quiet --disable-pip-version-check "ccxt==$version"; }; then
+        echo "skipped: ccxt $version could not be installed (needs Python 3.11 with venv, and PyPI)"
+        exit 0
+    fi
 fi
 
 work=$(mktemp -d)

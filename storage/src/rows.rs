@@ -90,9 +90,16 @@ impl Rows {
     }
 
     pub(crate) fn usage(&mut self, now: Nanos, usage: &Usage) {
-        let Usage { weight_minute, orders_ten_seconds, orders_minute, blocked_until } = *usage;
-        let until = blocked_until.map(nanos);
-        let values = params![self.session, nanos(now), weight_minute, orders_ten_seconds, orders_minute, until];
+        let Usage { weight_minute, orders_ten_seconds, orders_minute, blocked_until, orders_blocked_until } = *usage;
+        let values = params![
+            self.session,
+            nanos(now),
+            weight_minute,
+            orders_ten_seconds,
+            orders_minute,
+            blocked_until.map(nanos),
+            orders_blocked_until.map(nanos),
+        ];
         self.writer.write(now, INSERT_USAGE, values);
     }
 
@@ -260,7 +267,8 @@ const SELECT_SIDE: &str = "SELECT side FROM orders WHERE order_id = ?";
 const INSERT_POSITION: &str = "INSERT INTO positions (session_id, symbol, at_ns, qty, entry) VALUES (?, ?, ?, ?, ?)";
 const INSERT_WALLET: &str = "INSERT INTO wallets (session_id, at_ns, balance) VALUES (?, ?, ?)";
 const INSERT_USAGE: &str = "INSERT INTO usage
-    (session_id, at_ns, weight_minute, orders_ten_seconds, orders_minute, blocked_until_ns) VALUES (?, ?, ?, ?, ?, ?)";
+    (session_id, at_ns, weight_minute, orders_ten_seconds, orders_minute, blocked_until_ns,
+     orders_blocked_until_ns) VALUES (?, ?, ?, ?, ?, ?, ?)";
 const INSERT_SIGNAL: &str = "INSERT INTO signals
     (session_id, symbol, at_ns, bid, ask, mark, obi_l1, obi_l5, micro_bps, flow, trades_per_second)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";

@@ -115,7 +115,8 @@ CREATE TABLE usage (
     weight_minute      INTEGER,
     orders_ten_seconds INTEGER,
     orders_minute      INTEGER,
-    blocked_until_ns   INTEGER
+    blocked_until_ns   INTEGER,           -- no request at all until then
+    orders_blocked_until_ns INTEGER       -- no new order until then
 ) STRICT;
 
 -- Signals, sampled.
