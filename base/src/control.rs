@@ -5,6 +5,9 @@
 pub enum Command {
     /// No new risk from now on; cancel everything; say `Milestone::Stopped` when the exchange shows nothing open.
     Stop,
+    /// The kill latch, by hand: no new risk until a restart; risk orders the cancel of every resting order that may
+    /// open or enlarge a position. Cancels and reduce-only orders go on, and nothing stops by itself.
+    Kill,
 }
 
 /// The oms stage tells control.

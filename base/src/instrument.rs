@@ -111,17 +111,18 @@ impl Instrument {
     pub fn round_price(&self, side: Side, price: Price) -> Price {
         let (tick, units) = (self.tick_size.units(), price.units());
         assert!(tick > 0, "an instrument has a tick");
-        let down = units.div_euclid(tick) * tick;
+        let down = units.saturating_sub(units.rem_euclid(tick));
         Price::from_units(match side {
             Side::Buy => down,
             Side::Sell if down == units => down,
-            Side::Sell => down + tick,
+            // Beyond the last tick that fits there is no price; no filter lets one so high pass.
+            Side::Sell => down.checked_add(tick).unwrap_or(down),
         })
     }
 
-    /// Price `ticks` steps above `price` (below when negative).
+    /// Price `ticks` steps above `price` (below when negative); saturates at prices that no filter lets pass.
     pub fn offset_ticks(&self, price: Price, ticks: i64) -> Price {
-        Price::from_units(price.units() + ticks * self.tick_size.units())
+        Price::from_units(price.units().saturating_add(ticks.saturating_mul(self.tick_size.units())))
     }
 
     /// Least quantity that satisfies LOT_SIZE and MIN_NOTIONAL at `price`, rounded up to the step.
@@ -129,8 +130,9 @@ impl Instrument {
         let step = i128::from(self.step_size.units());
         let price_units = i128::from(price.units());
         assert!(price_units > 0 && step > 0, "a quantity is sought at a positive price");
-        let needed = (self.notional_min.units() * i128::from(crate::decimal::UNITS) + price_units - 1) / price_units;
-        let rounded = (needed + step - 1) / step * step;
+        let worth = self.notional_min.units().saturating_mul(i128::from(crate::decimal::UNITS));
+        let needed = worth.saturating_add(price_units - 1) / price_units;
+        let rounded = (needed.saturating_add(step - 1) / step).saturating_mul(step);
         let units = i64::try_from(rounded).unwrap_or(i64::MAX);
         Qty::from_units(units.max(self.qty_min.units()))
     }
@@ -156,7 +158,7 @@ pub fn validate_and_adjust_quantity(
     };
     assert!(step.units() > 0, "an instrument has a step");
     let wanted = draft.qty.units().min(max.units());
-    let qty = Qty::from_units(wanted.div_euclid(step.units()) * step.units());
+    let qty = Qty::from_units(wanted.max(0) / step.units() * step.units());
     if qty < min || qty <= Qty::ZERO {
         return Err(FilterError::QtyTooSmall(draft.qty));
     }
@@ -251,6 +253,24 @@ mod tests {
         let qty = instrument.qty_min_at(price);
         assert_eq!(qty.to_string(), "0.002");
         assert!(price.times(qty) >= instrument.notional_min);
+    }
+
+    #[test]
+    fn hostile_numbers_saturate() {
+        let mut instrument = btcusdt();
+        for units in [i64::MIN, i64::MIN + 1, i64::MAX - 1, i64::MAX] {
+            for side in [Side::Buy, Side::Sell] {
+                let rounded = instrument.round_price(side, Price::from_units(units));
+                let draft = Draft { side, price: Some(rounded), qty: Qty::from_units(units), reduce_only: true };
+                assert!(validate_and_adjust_quantity(&instrument, &draft, Price::from_units(units)).is_err());
+            }
+            for ticks in [i64::MIN, -1, 1, i64::MAX] {
+                instrument.offset_ticks(Price::from_units(units), ticks);
+            }
+        }
+        assert_eq!(instrument.offset_ticks(Price::from_units(i64::MAX), 1).units(), i64::MAX);
+        instrument.notional_min = crate::money::Notional::from_units(i128::MAX);
+        assert_eq!(instrument.qty_min_at(Price::from_units(1)).units(), i64::MAX);
     }
 
     proptest::proptest! {

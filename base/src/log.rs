@@ -176,7 +176,7 @@ impl Log {
         self.write(LogEvent::Notice(Notice { room: self.room, at, what, value }));
     }
 
-    /// Events lost since the start: a room that trades closes its gate when this grows.
+    /// Events lost since the start.
     pub const fn lost_total(&self) -> u64 {
         self.lost_total
     }

@@ -44,10 +44,16 @@ macro_rules! shared {
             pub const fn is_zero(self) -> bool {
                 self.0 == 0
             }
-            /// Size without sign.
+            /// Size without sign; the most negative integer saturates.
             #[must_use]
             pub const fn abs(self) -> Self {
-                Self(self.0.abs())
+                Self(self.0.saturating_abs())
+            }
+            /// The sum, held within what can also be negated: for numbers from outside that nobody has bounded.
+            #[must_use]
+            pub const fn saturating_add(self, other: Self) -> Self {
+                let sum = self.0.saturating_add(other.0);
+                Self(if sum < -<$int>::MAX { -<$int>::MAX } else { sum })
             }
         }
         impl Add for $type {
@@ -188,7 +194,7 @@ impl Side {
     pub fn signed(self, qty: Qty) -> Qty {
         match self {
             Side::Buy => qty,
-            Side::Sell => -qty,
+            Side::Sell => Qty::from_units(qty.units().saturating_neg()),
         }
     }
 

@@ -251,10 +251,28 @@ pub enum GateReason {
     UserStreamDown,
     /// Some order's fate is unknown.
     InDoubt,
+    /// The exchange takes only orders that reduce, or none in a symbol: a named pause.
+    RestrictedByExchange,
     /// The exchange refused our key, clock or account.
     AccountTrouble,
     /// Stopping for good.
     Stopping,
+}
+
+impl GateReason {
+    /// May a position still be closed through a gate that is closed for this reason? Where orders can be sent and the
+    /// account has been reconciled once, keeping a risk is worse than doubt about it.
+    pub const fn lets_exits_pass(self) -> bool {
+        match self {
+            GateReason::Reconciled
+            | GateReason::UserStreamDown
+            | GateReason::InDoubt
+            | GateReason::RestrictedByExchange => true,
+            GateReason::Starting | GateReason::OrderSocketDown | GateReason::AccountTrouble | GateReason::Stopping => {
+                false
+            }
+        }
+    }
 }
 
 /// The exchange's own count of what we used; `None` where it did not say.

@@ -191,7 +191,7 @@ fn world(
     let silence = Duration::from_secs(3_600);
     let rooms = Rooms {
         feed: FeedConfig {
-            symbols: vec![FeedSymbol { id: instrument.symbol, name: instrument.name }],
+            symbols: vec![FeedSymbol { id: instrument.symbol, name: instrument.name, tick_size: instrument.tick_size }],
             public: endpoint("/"),
             market: endpoint("/"),
             depth_speed: "100ms".to_owned(),

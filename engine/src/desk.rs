@@ -56,8 +56,15 @@ pub(crate) struct Moment {
     pub(crate) now: Nanos,
     /// When the bytes that caused it were read.
     pub(crate) caused: Nanos,
-    pub(crate) gate_open: bool,
+    pub(crate) gate: Gate,
     pub(crate) sample_every: Duration,
+}
+
+/// Which orders the oms would send; none before it has said so.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Gate {
+    pub(crate) open: bool,
+    pub(crate) exits_open: bool,
 }
 
 impl<C: Clock> Outlet<C> {
@@ -181,13 +188,14 @@ impl Desk {
             mark: self.mark,
             position: self.position,
             orders: &self.own,
-            gate_open: moment.gate_open,
+            gate_open: moment.gate.open,
+            exits_open: moment.gate.exits_open,
             book_heard: self.book_heard,
             silent: self.silent,
         };
         let trouble = view.trouble(Duration::MAX);
         outlet.orders.begin(moment.now, allowed(trouble));
-        if must_withdraw(trouble) {
+        if must_withdraw(moment.gate, trouble) {
             self.own.entries().for_each(|order| outlet.orders.cancel(order));
         }
         self.strategy.on_update(&view, &mut outlet.orders);
@@ -260,7 +268,7 @@ impl Desk {
     }
 }
 
-/// Nothing is placed while prices or orders are in doubt; with a silent stream a position may still be closed.
+/// Nothing is placed while prices are in doubt or no order can be sent; a position may be closed in any lesser trouble.
 const fn allowed(trouble: Option<Trouble>) -> Allowed {
     match trouble {
         None => Allowed { entries: true, exits: true },
@@ -269,11 +277,12 @@ const fn allowed(trouble: Option<Trouble>) -> Allowed {
 }
 
 /// Must resting entry orders go, whatever the strategy thinks? A crossed book is left to it: it may last one message.
-const fn must_withdraw(trouble: Option<Trouble>) -> bool {
-    match trouble {
-        Some(Trouble::GateClosed | Trouble::BookNotSynced | Trouble::StreamSilent(_)) => true,
+const fn must_withdraw(gate: Gate, trouble: Option<Trouble>) -> bool {
+    let doubt = match trouble {
+        Some(Trouble::GateClosed | Trouble::BookNotSynced | Trouble::ExitsOnly | Trouble::StreamSilent(_)) => true,
         Some(Trouble::BookNotTradable | Trouble::BookStale | Trouble::NoMark) | None => false,
-    }
+    };
+    doubt || !gate.open
 }
 
 /// Longest time without a decision: time-outs are noticed even when the market says nothing.

@@ -16,7 +16,7 @@ use optiflow_base::ring::{Rx, Tx};
 use optiflow_base::stage::{Progress, Stage};
 
 use crate::book::Book;
-use crate::desk::{Desk, Moment, Outlet};
+use crate::desk::{Desk, Gate, Moment, Outlet};
 use crate::position::Position;
 use crate::strategy::Strategy;
 
@@ -27,7 +27,7 @@ pub struct Engine<C> {
     from_risk: Rx<Report>,
     from_oms: Rx<Report>,
     outlet: Outlet<C>,
-    gate_open: bool,
+    gate: Gate,
     sample_every: Duration,
     measured: u32,
 }
@@ -84,7 +84,7 @@ impl<C: Clock> Engine<C> {
             from_risk,
             from_oms,
             outlet: Outlet::new(config.epoch, clock, intents, log),
-            gate_open: false,
+            gate: Gate::default(),
             sample_every: config.sample_every,
             measured: 0,
         }
@@ -120,8 +120,8 @@ impl<C: Clock> Engine<C> {
                 Some(desk) => desk.on_position(qty, entry, at, &mut self.outlet.log),
                 None => self.outlet.log.notice(at, "position of an unknown symbol", symbol.0.into()),
             },
-            Report::Gate { open, at, reason: _ } => {
-                self.gate_open = open;
+            Report::Gate { open, at, reason } => {
+                self.gate = Gate { open, exits_open: open || reason.lets_exits_pass() };
                 self.desks.iter_mut().for_each(|desk| desk.reported = Some(at));
             }
             Report::Wallet { .. } | Report::Usage(_) => {}
@@ -134,7 +134,7 @@ impl<C: Clock> Engine<C> {
         for desk in &mut self.desks {
             let caused = desk.reported.take().or_else(|| desk.is_overdue(now).then_some(now));
             if let Some(caused) = caused {
-                let moment = Moment { now, caused, gate_open: self.gate_open, sample_every: self.sample_every };
+                let moment = Moment { now, caused, gate: self.gate, sample_every: self.sample_every };
                 sent += desk.decide(moment, &mut self.outlet);
             }
         }
@@ -161,8 +161,8 @@ impl<C: Clock> Engine<C> {
         if !desk.on_market(event, &mut self.outlet.log) {
             return 0;
         }
-        let (caused, gate_open, sample_every) = (event.received, self.gate_open, self.sample_every);
-        let sent = desk.decide(Moment { now, caused, gate_open, sample_every }, &mut self.outlet);
+        let (caused, gate, sample_every) = (event.received, self.gate, self.sample_every);
+        let sent = desk.decide(Moment { now, caused, gate, sample_every }, &mut self.outlet);
         self.measured = (self.measured + 1) % MEASURED_ONE_IN;
         if sent > 0 || self.measured == 0 {
             let nanos = self.outlet.clock.now().since(event.received);

@@ -178,7 +178,7 @@ impl Default for OwnOrders {
 impl OwnOrder {
     /// What may still trade.
     pub fn remaining(&self) -> Qty {
-        (self.qty - self.filled).max(Qty::ZERO)
+        self.qty.saturating_add(-self.filled).max(Qty::ZERO)
     }
 
     /// How long ago it was decided, ns.
@@ -208,7 +208,8 @@ impl OwnOrder {
             OrderChange::Unknown => (self.stage, self.cancelling) = (OrderStage::Unknown, false),
             OrderChange::Filled { qty, total, .. } => {
                 self.stage = OrderStage::Open;
-                self.filled = (self.filled + *qty).max(*total).min(self.qty);
+                // Never less than before and never more than was wanted, whatever the numbers say.
+                self.filled = self.filled.saturating_add(*qty).max(*total).min(self.qty).max(self.filled);
             }
             OrderChange::CancelSent => self.cancelling = true,
             OrderChange::Refused { .. } | OrderChange::Done | OrderChange::Cancelled | OrderChange::Expired => {
@@ -306,6 +307,17 @@ mod tests {
         }
         assert!(matches!(orders.apply(&event(2 * ENDED_ORDERS_LEN as u32, fill(1, 1))), Found::Ended(_)));
         assert_eq!(orders.apply(&event(1, fill(1, 1))), Found::Unknown);
+    }
+
+    #[test]
+    fn hostile_fills_saturate() {
+        let mut orders = OwnOrders::new();
+        assert!(orders.insert(&order(1), Nanos(1)));
+        for (qty, total, filled) in [(-5, -5, 0), (i64::MIN, i64::MIN, 0), (4, 4, 4), (i64::MAX, i64::MAX, 10)] {
+            assert!(matches!(orders.apply(&event(1, fill(qty, total))), Found::Live(_)));
+            let own = orders.live().next().unwrap();
+            assert_eq!((own.filled.units(), own.remaining().units()), (filled, 10 - filled), "{qty} of {total}");
+        }
     }
 
     #[test]

@@ -29,15 +29,15 @@ impl Position {
         }
     }
 
-    /// Books a fill of ours. The average entry is rounded towards zero to 10⁻⁸.
+    /// Books a fill of ours. The average entry is rounded towards zero to 10⁻⁸; absurd quantities saturate.
     pub fn fill(&mut self, side: Side, qty: Qty, price: Price, at: Nanos) {
         let before = self.side();
         let entry_before = i128::from(self.entry.units()) * i128::from(self.qty.abs().units());
-        self.qty += side.signed(qty);
+        self.qty = self.qty.saturating_add(side.signed(qty));
         match (before, self.side()) {
             (_, None) => *self = Position { since: at, ..Position::default() },
             (Some(before), Some(after)) if before == after && side == after => {
-                let sum = entry_before + i128::from(price.units()) * i128::from(qty.units());
+                let sum = entry_before.saturating_add(i128::from(price.units()) * i128::from(qty.units()));
                 let average = sum / i128::from(self.qty.abs().units());
                 self.entry = Price::from_units(i64::try_from(average).unwrap_or(i64::MAX));
             }
@@ -74,6 +74,21 @@ mod tests {
         for (index, (side, qty, price, expected)) in table.into_iter().enumerate() {
             position.fill(side, qty.parse().unwrap(), price.parse().unwrap(), Nanos(index as u64 + 1));
             assert_eq!(format!("{} @ {} since {}", position.qty, position.entry, position.since.0), expected);
+        }
+    }
+
+    #[test]
+    fn hostile_fills_saturate() {
+        let (qty, price) = (Qty::from_units(i64::MAX), Price::from_units(i64::MAX));
+        for side in [Side::Buy, Side::Sell] {
+            let mut position = Position::default();
+            for _ in 0..3 {
+                position.fill(side, qty, price, Nanos(1));
+            }
+            assert_eq!((position.qty.abs(), position.side()), (qty, Some(side)));
+            position.fill(side.opposite(), qty, price, Nanos(2));
+            assert!(position.is_flat());
+            position.fill(side, Qty::from_units(i64::MIN), Price::from_units(i64::MIN), Nanos(3));
         }
     }
 

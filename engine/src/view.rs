@@ -34,6 +34,8 @@ pub struct View<'a> {
     pub orders: &'a OwnOrders,
     /// May new risk be opened, as far as orders and account are concerned?
     pub gate_open: bool,
+    /// May a position be closed, as far as orders and account are concerned?
+    pub exits_open: bool,
     /// When the last message that keeps the book up to date was received; zero before the first.
     pub book_heard: Nanos,
     /// Which streams are silent beyond their limit.
@@ -43,7 +45,7 @@ pub struct View<'a> {
 /// Why no new risk may be opened now. The gravest is named first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trouble {
-    /// Not reconciled, in doubt, or stopping.
+    /// No order can be sent, or none may be: not yet reconciled, no order socket, account trouble, or stopping.
     GateClosed,
     /// No believable book.
     BookNotSynced,
@@ -51,7 +53,9 @@ pub enum Trouble {
     BookNotTradable,
     /// The book has not been heard of for longer than the strategy allows.
     BookStale,
-    /// The mark price is not known yet: risk measures every order against it.
+    /// Orders or positions are in doubt: the gate lets reduce-only orders pass and no others.
+    ExitsOnly,
+    /// The mark price is not known yet: risk measures every entry against it.
     NoMark,
     /// A stream is silent beyond its limit.
     StreamSilent(StreamKind),
@@ -69,26 +73,25 @@ impl View<'_> {
         self.now.since(self.book_heard)
     }
 
-    /// Why no new risk may be opened now, if so.
+    /// Why no new risk may be opened now, if so. Whatever forbids exits as well comes before what does not, so that
+    /// the trouble that is named never hides a graver one.
     pub fn trouble(&self, stale_after: Duration) -> Option<Trouble> {
-        self.engine_trouble().or_else(|| {
-            let stale = self.book_age() > nanos_of(stale_after);
-            let silent = || self.silent.first().map(Trouble::StreamSilent);
-            let no_mark = || self.mark.is_zero().then_some(Trouble::NoMark);
-            if stale { Some(Trouble::BookStale) } else { no_mark().or_else(silent) }
-        })
-    }
-
-    /// The part of [`View::trouble`] in which the engine lets no order pass, whatever the strategy thinks.
-    pub fn engine_trouble(&self) -> Option<Trouble> {
-        if !self.gate_open {
+        if !self.exits_open {
             Some(Trouble::GateClosed)
         } else if self.book.state() != BookState::Synced {
             Some(Trouble::BookNotSynced)
         } else if self.reading.is_none() {
             Some(Trouble::BookNotTradable)
+        } else if self.book_age() > nanos_of(stale_after) {
+            Some(Trouble::BookStale)
+        } else if self.silent.is(StreamKind::Depth) {
+            Some(Trouble::StreamSilent(StreamKind::Depth))
+        } else if !self.gate_open {
+            Some(Trouble::ExitsOnly)
+        } else if self.mark.is_zero() {
+            Some(Trouble::NoMark)
         } else {
-            None
+            self.silent.first().map(Trouble::StreamSilent)
         }
     }
 }
@@ -103,7 +106,9 @@ impl Trouble {
             | Trouble::BookNotTradable
             | Trouble::BookStale
             | Trouble::StreamSilent(StreamKind::Depth) => true,
-            Trouble::NoMark | Trouble::StreamSilent(StreamKind::Top | StreamKind::Trade | StreamKind::Mark) => false,
+            Trouble::ExitsOnly
+            | Trouble::NoMark
+            | Trouble::StreamSilent(StreamKind::Top | StreamKind::Trade | StreamKind::Mark) => false,
         }
     }
 }
@@ -112,6 +117,11 @@ impl SilentStreams {
     /// Notes that a stream went silent or speaks again.
     pub fn set(&mut self, stream: StreamKind, silent: bool) {
         self.flags[stream as usize] = silent;
+    }
+
+    /// Is this stream silent?
+    pub const fn is(&self, stream: StreamKind) -> bool {
+        self.flags[stream as usize]
     }
 
     /// The first silent stream; depth, top, trade, mark in this order.

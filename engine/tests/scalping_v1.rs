@@ -212,6 +212,90 @@ fn with_a_silent_trade_stream_a_position_may_still_be_left_but_not_on_a_lost_boo
 }
 
 #[test]
+fn through_a_gate_that_doubt_closed_a_position_may_be_left_but_none_entered() {
+    let stop = "top:9990/1/9990.1/1";
+    for (reason, passes) in [
+        ("UserStreamDown", true),
+        ("InDoubt", true),
+        ("Starting", false),
+        ("OrderSocketDown", false),
+        ("AccountTrouble", false),
+        ("Stopping", false),
+    ] {
+        let mut world = world();
+        world.run(LONG);
+        world.take_intents();
+        let exit = if passes { "cancel 2; 3 sell 0.012 @ 9989 ioc exit" } else { "" };
+        assert_eq!(world.told(&format!("gate:{reason} {stop} cancelled:2")), exit, "{reason}");
+        let entry = format!("gate:{reason} book:10000/9/10000.1/1 wait:100");
+        assert_eq!(self::world().told(&entry), "", "{reason}");
+        let resting = format!("{BUY_SIGNAL} ack:1 gate:{reason} wait:100");
+        assert_eq!(self::world().told(&resting), "1 buy 0.012 @ 10000 gtx; cancel 1", "{reason}");
+    }
+    assert_eq!(
+        world().told(&format!("{LONG} lost gate:InDoubt wait:5000")).split("; ").count(),
+        2,
+        "not on a lost book"
+    );
+}
+
+#[test]
+fn a_missing_mark_does_not_hide_a_silent_book() {
+    let inherited = "position:0.5/10000 gate:open mark:0 book:9990/9/9990.1/1";
+    assert_eq!(world().told(inherited), "1 sell 0.5 @ 9989 ioc exit", "an exit needs no mark");
+    let silent = "silent:depth position:0.5/10000 gate:open mark:0 book:9990/9/9990.1/1 wait:100";
+    assert_eq!(world().told(silent), "", "but it needs a book");
+}
+
+#[test]
+fn a_best_price_without_sense_costs_neither_book_nor_quote() {
+    let mut world = world();
+    assert_eq!(world.told(&format!("{BUY_SIGNAL} ack:1")), "1 buy 0.012 @ 10000 gtx");
+    assert_eq!(world.told("top:10000.05/9/10000.1/1 wait:200"), "");
+    assert!(world.engine.book(common::SYMBOL).unwrap().is_tradable());
+}
+
+#[test]
+fn refusals_of_the_profit_order_do_not_hold_the_stop_up() {
+    let config = ScalpingConfig { refusals_max: 1, ..config() };
+    let mut world = World::new(config, 64);
+    world.run("gate:open book:10000/9/10000.1/1 ack:1 fill:1/0.012/10000 done:1 sent:2 refused:2/-2019");
+    world.take_intents();
+    assert_eq!(world.told("wait:1000 top:10000/9/10000.1/1"), "", "the profit order pauses for 10 s");
+    assert_eq!(world.told("top:9990/1/9990.1/1"), "3 sell 0.012 @ 9989 ioc exit", "the stop does not");
+}
+
+#[test]
+fn orders_of_profit_use_up_the_rate_but_for_one() {
+    let config = ScalpingConfig {
+        orders_per_second_max: 3,
+        refusal_cooldown: Duration::from_millis(1),
+        refusals_max: 100,
+        ..config()
+    };
+    let mut world = World::new(config, 64);
+    world.run("gate:open book:10000/9/10000.1/1 ack:1 fill:1/0.012/10000 done:1 sent:2 refused:2/-2019");
+    world.take_intents();
+    assert_eq!(world.told("wait:100 top:10000/9/10000.1/1"), "", "two in this second");
+    assert_eq!(world.told("top:9990/1/9990.1/1"), "3 sell 0.012 @ 9989 ioc exit", "the third takes");
+}
+
+#[test]
+fn exits_that_take_are_asked_for_again_within_half_a_second_however_often_they_are_refused() {
+    let mut world = world();
+    world.run(LONG);
+    world.run("wait:100 top:9990/1/9990.1/1 cancelled:2");
+    world.take_intents();
+    for counter in 3..20 {
+        world.run(&format!("sent:{counter} refused:{counter}/-2019 top:9990/1/9990.1/1 wait:510"));
+        let asked = world.take_intents();
+        assert_eq!(asked.len(), 1, "after refusal {}", counter - 2);
+    }
+    let alarm = "scalping_v1 pauses: the same refusal again and again";
+    assert_eq!(world.notices().iter().filter(|notice| *notice == alarm).count(), 1);
+}
+
+#[test]
 fn refusals_are_answered_by_growing_pauses() {
     let mut world = world();
     let still = "top:10000/9/10000.1/1";

@@ -4,7 +4,7 @@
 //! allocating, joins snapshot and diffs into an unbroken run per symbol, watches every stream for silence, and writes
 //! the market ring.
 //! What it never does: it keeps no book, takes no trading decision, sends nothing but subscriptions in a URL, blocks
-//! nowhere; it never lets half a depth message or a broken sequence pass as a book.
+//! nowhere; it never lets half a depth message, a broken sequence or an impossible number pass as a book.
 //! Which thread: the feed thread. REST snapshots are asked of the control thread as messages.
 //!
 //! Reading order: [`binance`] (bytes to [`binance::Message`]), [`sync`] (is it in sequence?), the stage ([`Feed`]).
@@ -12,6 +12,7 @@
 pub mod binance;
 pub mod sync;
 
+mod plausible;
 mod stage;
 mod watch;
 

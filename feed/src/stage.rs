@@ -15,6 +15,7 @@ use optiflow_base::clock::{Clock, Nanos};
 use optiflow_base::ids::{SymbolId, SymbolName};
 use optiflow_base::log::Log;
 use optiflow_base::market::{MarketEvent, StreamKind};
+use optiflow_base::money::Price;
 use optiflow_base::rest::{RestCall, RestReply};
 use optiflow_base::ring::{Rx, Tx};
 use optiflow_base::stage::{Progress, Stage};
@@ -63,6 +64,8 @@ pub struct FeedSymbol {
     pub id: SymbolId,
     /// Venue name, upper case.
     pub name: SymbolName,
+    /// Step of its prices: a price off this grid makes its message malformed.
+    pub tick_size: Price,
 }
 
 /// The rings of the feed stage.
@@ -112,7 +115,7 @@ impl<D: Dialer, C: Clock> Feed<D, C> {
         Feed {
             public: Connection::new(public, dial(), config.limits.clone(), config.seed),
             market: Connection::new(market, dial(), config.limits, config.seed.wrapping_add(1)),
-            desk: Desk::new(&names, config.silence, clock, ports),
+            desk: Desk::new(&config.symbols, config.silence, clock, ports),
             turn: 0,
         }
     }

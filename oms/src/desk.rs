@@ -38,10 +38,14 @@ impl Desk {
         let Some(effects) = self.table.learn(id, fact) else { return };
         for change in effects.changes {
             self.reporter.order(now, exchange_ms, symbol, id, change);
-            if let OrderChange::Filled { qty, .. } = change
-                && let Some(report) = self.positions.own_trade(now, symbol, side.signed(qty))
-            {
-                self.reporter.send(report);
+            if let OrderChange::Filled { price, qty, .. } = change {
+                let report = if effects.counted {
+                    // Readers have just counted it once more: they are told what it is.
+                    self.positions.restate(now, symbol)
+                } else {
+                    self.positions.own_trade(now, symbol, side.signed(qty), price)
+                };
+                self.adopt_position(report);
             }
         }
         if let Some(odd) = effects.odd {
@@ -73,13 +77,17 @@ impl Desk {
 
     /// A trade in our account that is none of our orders': it changes the position all the same, once.
     pub fn foreign_fill(&mut self, now: Nanos, symbol: SymbolId, side: Side, fill: &Fill) {
-        if !self.table.book(symbol, fill.trade) {
+        if !fill.is_possible() {
+            self.reporter.notice(now, Oddity::Absurd.phrase(), i64::try_from(fill.trade.0).unwrap_or(i64::MAX));
+            self.contradicted = true;
+            return;
+        }
+        if !self.table.book_foreign(symbol, fill.trade) {
             return;
         }
         self.reporter.notice(now, "trade that is not of this session", i64::try_from(fill.trade.0).unwrap_or(i64::MAX));
-        if let Some(report) = self.positions.foreign_trade(now, symbol, side.signed(fill.qty)) {
-            self.reporter.send(report);
-        }
+        let report = self.positions.foreign_trade(now, symbol, side.signed(fill.qty), fill.price);
+        self.adopt_position(report);
     }
 
     /// The exchange's word on a position, after asking.

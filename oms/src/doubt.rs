@@ -57,6 +57,11 @@ impl Doubt {
         self.absences = self.absences.saturating_add(1);
         self.asked = false;
         self.due = now + ABSENCE_APART;
+        self.is_forgotten(now)
+    }
+
+    /// Do the absences so far say so?
+    pub fn is_forgotten(&self, now: Nanos) -> bool {
         self.absences >= FORGOTTEN_NEEDED && now.since(self.first_absence) >= nanos_of(FORGOTTEN_AFTER)
     }
 

@@ -147,6 +147,9 @@ fn advice(code: Option<i32>) -> &'static str {
         Meaning::Key => "check key, secret, permissions and allowed addresses",
         Meaning::Account => "check the account's state and settings",
         Meaning::Limit => "wait before starting again",
-        Meaning::Plain | Meaning::NotFound | Meaning::ListenKey => "see the exchange's error codes",
+        Meaning::HaltIncrease => "the exchange restricts the symbol or the account: look at its announcements",
+        Meaning::Plain | Meaning::NotFound | Meaning::ListenKey | Meaning::Lapsed | Meaning::Disagreement => {
+            "see the exchange's error codes"
+        }
     }
 }

@@ -12,6 +12,9 @@ use optiflow_base::money::{Price, Qty, Side};
 use optiflow_base::order::{NewOrder, OrderChange};
 
 use crate::doubt::Doubt;
+use turn::{Turn, kind, turn};
+
+mod turn;
 
 /// An order of this session.
 #[derive(Clone, Copy, Debug)]
@@ -28,6 +31,8 @@ pub struct Order {
     pub cancelling: bool,
     /// What must be asked about it, if anything.
     pub doubt: Option<Doubt>,
+    /// The user stream has told of it.
+    pub heard: bool,
     qty: Qty,
     state: State,
     exchange_id: Option<ExchangeOrderId>,
@@ -98,6 +103,8 @@ pub enum Fact {
         /// Its code.
         code: i32,
     },
+    /// The exchange let its own terms end it at once: a normal end of an order that never rested nor existed there.
+    Lapsed,
     /// The request has no usable answer.
     Unanswered,
     /// A trade; the caller has made sure that it is new.
@@ -163,6 +170,15 @@ pub struct Effects {
     pub changes: ArrayVec<OrderChange, 3>,
     /// What did not fit.
     pub odd: Option<Oddity>,
+    /// The position has counted the trade before, when it was taken for somebody else's.
+    pub counted: bool,
+}
+
+impl Fill {
+    /// Can it have happened? An impossible one must not keep the true one from being booked.
+    pub fn is_possible(&self) -> bool {
+        self.qty > Qty::ZERO && self.price > Price::ZERO
+    }
 }
 
 impl State {
@@ -186,6 +202,7 @@ impl Order {
             sent,
             cancelling: false,
             doubt: None,
+            heard: false,
             qty: order.qty,
             state: State::Sending,
             exchange_id: None,
@@ -203,6 +220,11 @@ impl Order {
     /// The exchange's id, once known.
     pub const fn exchange_id(&self) -> Option<ExchangeOrderId> {
         self.exchange_id
+    }
+
+    /// Can this trade be booked on it?
+    pub fn can_book(&self, fill: &Fill) -> bool {
+        fill.is_possible() && self.booked.units().checked_add(fill.qty.units()).is_some()
     }
 
     /// Traded and booked so far.
@@ -249,6 +271,11 @@ impl Order {
                     effects.changes.push(OrderChange::Refused { code });
                 }
             }
+            Fact::Lapsed => {
+                if self.state == State::Refused && before != State::Refused {
+                    effects.changes.push(OrderChange::Expired);
+                }
+            }
             Fact::Unanswered => {
                 if self.state == State::Unknown && before != State::Unknown {
                     effects.changes.push(OrderChange::Unknown);
@@ -273,7 +300,7 @@ impl Order {
 
     fn traded(&mut self, fill: Fill, effects: &mut Effects) {
         let total = self.booked.units().checked_add(fill.qty.units()).map(Qty::from_units);
-        let Some(total) = total.filter(|_| fill.qty > Qty::ZERO && fill.price > Price::ZERO) else {
+        let Some(total) = total.filter(|_| fill.is_possible()) else {
             effects.odd = Some(Oddity::Absurd);
             return;
         };
@@ -320,64 +347,5 @@ impl End {
             End::Cancelled => OrderChange::Cancelled,
             End::Expired => OrderChange::Expired,
         }
-    }
-}
-
-/// Facts without their contents: the columns of the table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    Exists,
-    Traded,
-    Ended,
-    Refused,
-    Absent,
-    Unanswered,
-}
-
-const fn kind(fact: &Fact) -> Kind {
-    match fact {
-        Fact::Exists { .. } => Kind::Exists,
-        Fact::Traded { .. } => Kind::Traded,
-        Fact::Ended { .. } | Fact::Forgotten => Kind::Ended,
-        Fact::Refused { .. } => Kind::Refused,
-        Fact::Absent { .. } => Kind::Absent,
-        Fact::Unanswered => Kind::Unanswered,
-    }
-}
-
-/// A field of the table.
-enum Turn {
-    /// Nothing new, or only numbers.
-    Stay,
-    /// Another state.
-    To(State),
-    /// It does not fit: say so, keep the state.
-    Odd(Oddity),
-}
-
-/// The table: what a fact makes of a state. (`Ended` ends an order in `close`, once no fill is missing.)
-const fn turn(state: State, kind: Kind) -> Turn {
-    use State::{Cancelled, Expired, Filled, Open, PartlyFilled, Refused, Sending, Unknown};
-    match (state, kind) {
-        // Nothing heard yet, or nothing usable: any proof of existence opens it.
-        (Sending | Unknown, Kind::Exists | Kind::Ended) => Turn::To(Open),
-        (Sending | Unknown, Kind::Traded) => Turn::To(PartlyFilled),
-        (Sending | Unknown, Kind::Refused) => Turn::To(Refused),
-        (Sending, Kind::Unanswered) => Turn::To(Unknown),
-        (Unknown, Kind::Absent) => Turn::To(Refused),
-        // A query cannot prove absence while the request may still be on its way.
-        (Sending, Kind::Absent) | (Unknown, Kind::Unanswered) => Turn::Stay,
-        // Proven to exist: a lost answer no longer matters, a refusal is a contradiction.
-        (Open, Kind::Traded) => Turn::To(PartlyFilled),
-        (PartlyFilled, Kind::Traded) => Turn::Stay,
-        (Open | PartlyFilled, Kind::Exists | Kind::Ended | Kind::Unanswered) => Turn::Stay,
-        (Open | PartlyFilled, Kind::Refused | Kind::Absent) => Turn::Odd(Oddity::DeniedButAlive),
-        // Ended for good: only a late fill still counts, and it does not revive.
-        (Filled | Cancelled | Expired, Kind::Traded) => Turn::Odd(Oddity::LateFill),
-        (Filled | Cancelled | Expired, Kind::Exists | Kind::Ended | Kind::Unanswered) => Turn::Stay,
-        (Filled | Cancelled | Expired, Kind::Refused | Kind::Absent) => Turn::Odd(Oddity::DeniedButAlive),
-        (Refused, Kind::Traded) => Turn::Odd(Oddity::LateFill),
-        (Refused, Kind::Exists | Kind::Ended) => Turn::Odd(Oddity::AliveButRefused),
-        (Refused, Kind::Refused | Kind::Absent | Kind::Unanswered) => Turn::Stay,
     }
 }

@@ -54,14 +54,21 @@ impl Positions {
 
     /// A trade of ours: positive for a buy. Readers of reports count it themselves. A report follows when it explains
     /// what the user stream has claimed.
-    pub fn own_trade(&mut self, now: Nanos, symbol: SymbolId, change: Qty) -> Option<Report> {
-        self.trade(symbol, change)?;
+    pub fn own_trade(&mut self, now: Nanos, symbol: SymbolId, change: Qty, price: Price) -> Option<Report> {
+        self.trade(symbol, change, price)?;
         self.settle(now, symbol)
     }
 
-    /// A trade of somebody else in our account: readers cannot count it, so they are told the result.
-    pub fn foreign_trade(&mut self, now: Nanos, symbol: SymbolId, change: Qty) -> Option<Report> {
-        let belief = self.trade(symbol, change)?;
+    /// A trade of somebody else in our account: readers cannot count it, so they are told the result. The user stream
+    /// claims the position before it tells the trade, so mostly the trade explains a claim and takes its entry.
+    pub fn foreign_trade(&mut self, now: Nanos, symbol: SymbolId, change: Qty, price: Price) -> Option<Report> {
+        self.trade(symbol, change, price)?;
+        self.settle(now, symbol).or_else(|| self.restate(now, symbol))
+    }
+
+    /// What we believe, once more.
+    pub fn restate(&mut self, now: Nanos, symbol: SymbolId) -> Option<Report> {
+        let belief = self.beliefs.get_mut(symbol.index())?;
         belief.known.then(|| belief.tell(now, symbol))
     }
 
@@ -76,7 +83,7 @@ impl Positions {
     /// The exchange, asked, says what the position is: from now on this is what we believe.
     pub fn adopt(&mut self, now: Nanos, symbol: SymbolId, qty: Qty, entry: Price) -> Option<Report> {
         let belief = self.beliefs.get_mut(symbol.index())?;
-        *belief = Belief { qty, entry, known: true, claim: None, ..*belief };
+        *belief = Belief { qty, entry: belief.or_ours(qty, entry), known: true, claim: None, ..*belief };
         Some(belief.tell(now, symbol))
     }
 
@@ -86,19 +93,20 @@ impl Positions {
         self.beliefs.iter().any(|belief| belief.claim.is_some_and(overdue))
     }
 
-    fn trade(&mut self, symbol: SymbolId, change: Qty) -> Option<&mut Belief> {
+    fn trade(&mut self, symbol: SymbolId, change: Qty, price: Price) -> Option<()> {
         let belief = self.beliefs.get_mut(symbol.index())?;
+        belief.entry = entry_after(belief.qty, belief.entry, change, price);
         // A sum that does not fit is not true; the claim that contradicts it leads to the truth.
         belief.qty = Qty::from_units(belief.qty.units().saturating_add(change.units()));
         belief.trades += 1;
-        Some(belief)
+        Some(())
     }
 
     fn settle(&mut self, now: Nanos, symbol: SymbolId) -> Option<Report> {
         let belief = self.beliefs.get_mut(symbol.index())?;
         let claim = belief.claim.filter(|claim| belief.known && claim.qty == belief.qty)?;
         belief.claim = None;
-        belief.entry = claim.entry;
+        belief.entry = belief.or_ours(claim.qty, claim.entry);
         (belief.told != Some((belief.qty, belief.entry))).then(|| belief.tell(now, symbol))
     }
 }
@@ -108,6 +116,28 @@ impl Belief {
         self.told = Some((self.qty, self.entry));
         Report::Position { symbol, qty: self.qty, entry: self.entry, at }
     }
+
+    /// The entry as told; ours where none was told although something is held.
+    fn or_ours(&self, qty: Qty, told: Price) -> Price {
+        if told.is_zero() && !qty.is_zero() { self.entry } else { told }
+    }
+}
+
+/// The average entry after a trade: until the exchange says it, this is what it will say, but for rounding.
+fn entry_after(held: Qty, entry: Price, change: Qty, price: Price) -> Price {
+    let (before, added) = (i128::from(held.units()), i128::from(change.units()));
+    let after = before + added;
+    if after == 0 {
+        return Price::ZERO;
+    }
+    if before == 0 || (before > 0) != (after > 0) || entry.is_zero() {
+        return price;
+    }
+    if (before > 0) != (added > 0) {
+        return entry;
+    }
+    let value = before.abs() * i128::from(entry.units()) + added.abs() * i128::from(price.units());
+    i64::try_from(value / after.abs()).map_or(price, Price::from_units)
 }
 
 /// How long the user stream may claim a position that our trades do not explain.
@@ -143,8 +173,8 @@ mod tests {
     fn a_claim_is_reported_once_its_trades_are_booked_in_either_order() {
         let mut positions = flat();
         assert_eq!(positions.claimed(NOW, SYMBOL, qty(3), price(9)), None, "the trade comes later");
-        assert_eq!(positions.own_trade(NOW, SYMBOL, qty(3)), position(3, 9));
-        assert_eq!(positions.own_trade(NOW, SYMBOL, qty(2)), None, "the claim comes later");
+        assert_eq!(positions.own_trade(NOW, SYMBOL, qty(3), price(9)), position(3, 9));
+        assert_eq!(positions.own_trade(NOW, SYMBOL, qty(2), price(7)), None, "the claim comes later");
         assert_eq!(positions.claimed(NOW, SYMBOL, qty(5), price(8)), position(5, 8));
         assert_eq!(positions.claimed(NOW, SYMBOL, qty(5), price(8)), None, "nothing new");
         assert!(!positions.is_disputed(Nanos::from_millis(60_000)));
@@ -165,10 +195,39 @@ mod tests {
     #[test]
     fn trades_of_others_are_reported_as_positions() {
         let mut positions = Positions::new(1);
-        assert_eq!(positions.foreign_trade(NOW, SYMBOL, qty(1)), None, "the start is not known yet");
+        assert_eq!(positions.foreign_trade(NOW, SYMBOL, qty(1), price(5)), None, "the start is not known yet");
         let mut positions = flat();
-        assert_eq!(positions.foreign_trade(NOW, SYMBOL, qty(-4)), position(-4, 0));
-        assert_eq!(positions.trades(), 1);
-        assert_eq!(positions.foreign_trade(NOW, SymbolId(9), qty(1)), None);
+        assert_eq!(positions.foreign_trade(NOW, SYMBOL, qty(-4), price(8)), position(-4, 8));
+        assert_eq!(positions.foreign_trade(NOW, SYMBOL, qty(-4), price(6)), position(-8, 7), "the average");
+        assert_eq!(positions.foreign_trade(NOW, SYMBOL, qty(3), price(1)), position(-5, 7), "what is left");
+        assert_eq!(positions.foreign_trade(NOW, SYMBOL, qty(6), price(3)), position(1, 3), "turned round");
+        assert_eq!(positions.foreign_trade(NOW, SYMBOL, qty(-1), price(3)), position(0, 0));
+        assert_eq!(positions.trades(), 5);
+        assert_eq!(positions.foreign_trade(NOW, SymbolId(9), qty(1), price(5)), None);
+    }
+
+    #[test]
+    fn a_trade_of_others_that_explains_a_claim_settles_it_with_the_claimed_entry() {
+        let mut positions = flat();
+        assert_eq!(positions.claimed(NOW, SYMBOL, qty(4), price(9)), None, "the trade follows");
+        assert_eq!(positions.foreign_trade(NOW, SYMBOL, qty(4), price(8)), position(4, 9));
+        assert!(!positions.is_disputed(Nanos::from_millis(60_000)), "nothing is left to explain");
+        // Two claims before their two trades.
+        positions.claimed(NOW, SYMBOL, qty(6), price(10));
+        positions.claimed(NOW, SYMBOL, qty(8), price(11));
+        assert_eq!(positions.foreign_trade(NOW, SYMBOL, qty(2), price(12)), position(6, 10));
+        assert_eq!(positions.foreign_trade(NOW, SYMBOL, qty(2), price(14)), position(8, 11));
+        assert!(!positions.is_disputed(Nanos::from_millis(60_000)));
+    }
+
+    #[test]
+    fn an_entry_of_nothing_is_not_told_of_something_held() {
+        let mut positions = flat();
+        positions.claimed(NOW, SYMBOL, qty(4), price(0));
+        assert_eq!(positions.own_trade(NOW, SYMBOL, qty(4), price(8)), position(4, 8));
+        assert_eq!(positions.adopt(NOW, SYMBOL, qty(4), price(0)), position(4, 8));
+        assert_eq!(positions.adopt(NOW, SYMBOL, qty(0), price(0)), position(0, 0));
+        let huge = |units| entry_after(qty(units), price(i64::MAX), qty(units), price(i64::MAX));
+        assert_eq!((huge(i64::MAX), huge(i64::MIN)), (price(i64::MAX), price(i64::MAX)), "no sum is too large");
     }
 }

@@ -70,11 +70,6 @@ impl Reporter {
     pub const fn lost(&self) -> u64 {
         self.to_risk.lost + self.to_engine.lost
     }
-
-    /// Log events lost since the start.
-    pub const fn log_lost(&self) -> u64 {
-        self.log.lost_total()
-    }
 }
 
 impl Outlet {

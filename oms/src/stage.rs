@@ -35,6 +35,7 @@ mod pending;
 mod placing;
 mod reconcile;
 mod stopping;
+mod watch;
 
 pub use placing::LocalCode;
 
@@ -111,6 +112,7 @@ impl<D: Dialer, C: Clock> Oms<D, C> {
         while let Some(command) = self.commands.pop() {
             match command {
                 Command::Stop => self.core.stop(now),
+                Command::Kill => self.core.kill(now),
             }
             heard = true;
         }
@@ -165,6 +167,9 @@ impl<D: Dialer, C: Clock> Oms<D, C> {
     fn connect_with_new_key(&mut self, now: Nanos) {
         if let Some(path) = self.core.new_path.take() {
             self.user_socket.set_path(&path);
+            self.user_socket.reconnect(now);
+        }
+        if std::mem::take(&mut self.core.stream_is_dead) {
             self.user_socket.reconnect(now);
         }
         if std::mem::take(&mut self.core.logon_failed) {

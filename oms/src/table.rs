@@ -4,6 +4,8 @@
 //! allocation; ended orders stay until their slot is needed, so that a late fill still finds its order.
 //! Counts what is live, unknown and doubtful as it goes. Runs on the oms thread.
 
+use std::collections::VecDeque;
+
 use optiflow_base::clock::Nanos;
 use optiflow_base::ids::{ExchangeOrderId, OrderId, SymbolId, TradeId};
 use optiflow_base::order::NewOrder;
@@ -17,6 +19,8 @@ use crate::order::{Effects, Fact, Order, State};
 pub struct Table {
     slots: Vec<Option<Order>>,
     booked: Vec<Booked>,
+    /// The newest trades that were booked as somebody else's: an order of ours may claim one when it is known better.
+    foreign: VecDeque<(SymbolId, TradeId)>,
     counts: Counts,
 }
 
@@ -37,6 +41,7 @@ impl Table {
         Table {
             slots: vec![None; SLOTS_LEN],
             booked: (0..symbols).map(|_| Booked::new()).collect(),
+            foreign: VecDeque::with_capacity(FOREIGN_LEN),
             counts: Counts::default(),
         }
     }
@@ -101,17 +106,39 @@ impl Table {
     pub fn learn(&mut self, id: OrderId, fact: Fact) -> Option<Effects> {
         let at = self.find(id)?;
         let symbol = self.slots[at].as_ref()?.symbol;
+        let mut counted = false;
         if let Fact::Traded { fill, .. } = fact
+            && self.slots[at].as_ref().is_some_and(|order| order.can_book(&fill))
             && !self.book(symbol, fill.trade)
         {
-            return None;
+            counted = self.reclaim(symbol, fill.trade);
+            if !counted {
+                return None;
+            }
         }
-        self.change(id, |order| order.learn(fact))
+        self.change(id, |order| Effects { counted, ..order.learn(fact) })
     }
 
-    /// Marks a trade that belongs to none of our orders as booked; false when it was.
-    pub fn book(&mut self, symbol: SymbolId, trade: TradeId) -> bool {
+    /// Marks a trade that belongs to none of our orders, as far as we know, as booked; false when it was.
+    pub fn book_foreign(&mut self, symbol: SymbolId, trade: TradeId) -> bool {
+        if !self.book(symbol, trade) {
+            return false;
+        }
+        if self.foreign.len() == FOREIGN_LEN {
+            self.foreign.pop_front();
+        }
+        self.foreign.push_back((symbol, trade));
+        true
+    }
+
+    fn book(&mut self, symbol: SymbolId, trade: TradeId) -> bool {
         self.booked.get_mut(symbol.index()).is_some_and(|booked| booked.book(trade))
+    }
+
+    /// Was the trade booked as somebody else's? Then it no longer is.
+    fn reclaim(&mut self, symbol: SymbolId, trade: TradeId) -> bool {
+        let at = self.foreign.iter().position(|known| *known == (symbol, trade));
+        at.is_some_and(|at| self.foreign.remove(at).is_some())
     }
 
     /// The newest booked trade of a symbol.
@@ -168,6 +195,8 @@ fn probe(id: OrderId) -> impl Iterator<Item = usize> {
 pub const SLOTS_LEN: usize = 8192;
 /// Slots in which an order may sit, from its own onwards; when all hold live orders, a new one is not sent.
 const PROBES_MAX: usize = 16;
+/// Trades of others that are remembered one by one.
+const FOREIGN_LEN: usize = 256;
 const _: () = assert!(SLOTS_LEN.is_power_of_two() && PROBES_MAX < SLOTS_LEN, "slots are found by a mask");
 
 #[cfg(test)]

@@ -3,43 +3,68 @@
 //! Pure: they read limits, quote and exposure, change nothing and answer with a reason. All sums are exact integers.
 //! Risk thread.
 
+use optiflow_base::decimal::UNITS;
 use optiflow_base::ids::SymbolId;
 use optiflow_base::instrument::{Adjusted, Draft, FilterError, validate_and_adjust_quantity};
 use optiflow_base::money::{Notional, Price, Qty};
 use optiflow_base::order::{DenyReason, NewOrder, OrderKind};
 
 use crate::config::RiskSymbol;
-use crate::exposure::Exposure;
+use crate::exposure::{EXITS_OPEN_MAX, Exposure};
 use crate::reference::Quote;
 
-/// Holds an order against everything but latches and rates.
-pub(crate) fn check(
+/// Holds an order that may open or enlarge a position against everything but latches and rates.
+pub(crate) fn entry(
     limits: &RiskSymbol,
     order: &NewOrder,
     quote: &Quote,
     exposure: &Exposure,
 ) -> Result<(), DenyReason> {
-    let symbol = limits.instrument.symbol;
-    filters(limits, order, quote)?;
-    if order.reduce_only {
-        reducing(symbol, order, exposure)?;
-    } else {
-        order_size(limits, order, quote)?;
-        position(limits, order, quote, exposure)?;
-    }
+    assert!(!order.reduce_only, "an exit has checks of its own");
+    filters(limits, order, quote.mark)?;
+    order_size(limits, order, quote)?;
+    position(limits, order, quote, exposure)?;
     open_orders(limits, exposure)?;
     price_band(limits, order, quote)
 }
 
+/// Holds a reduce-only order against the filters and the position it must shrink, and nothing else: an exit must always
+/// be possible, however many orders are open and wherever the price has gone. `reference` is asked for by a limit order
+/// only; what a market order does depends on no price of ours.
+pub(crate) fn exit(
+    limits: &RiskSymbol,
+    order: &NewOrder,
+    reference: Option<Price>,
+    exposure: &Exposure,
+) -> Result<(), DenyReason> {
+    assert!(order.reduce_only, "an entry has checks of its own");
+    let mark = match order.kind {
+        OrderKind::Limit => reference.ok_or(DenyReason::NoReference)?,
+        OrderKind::Market => Price::ZERO,
+    };
+    filters(limits, order, mark)?;
+    let symbol = limits.instrument.symbol;
+    reducing(symbol, order, exposure)?;
+    if exposure.open_exits(symbol) < EXITS_OPEN_MAX { Ok(()) } else { Err(DenyReason::OpenOrders) }
+}
+
 /// Worst-case notional of the order's side once it is approved: what the position limit bounds.
-pub(crate) fn exposure_notional(worst_units: i128, order: &NewOrder, quote: &Quote) -> Notional {
+pub(crate) fn exposure_notional(symbol: SymbolId, order: &NewOrder, quote: &Quote, exposure: &Exposure) -> Notional {
+    let floor = quote.valuation(order.price);
+    let ours = i128::from(floor.units()).saturating_mul(i128::from(order.qty.units()));
+    let worth = exposure.worst_worth(symbol, order.side, floor).saturating_add(ours);
+    Notional::from_units(worth / UNITS_WIDE)
+}
+
+/// A lower bound of [`exposure_notional`] from the running sum `worst_units`: no order of ours valued at its own price.
+pub(crate) fn least_notional(worst_units: i128, order: &NewOrder, quote: &Quote) -> Notional {
     let units = worst_units.saturating_add(i128::from(order.qty.units()));
     let qty = Qty::from_units(i64::try_from(units).unwrap_or(if units < 0 { i64::MIN } else { i64::MAX }));
     quote.valuation(order.price).times(qty)
 }
 
 /// The exchange's filters: the order must be exactly what they would make of it.
-fn filters(limits: &RiskSymbol, order: &NewOrder, quote: &Quote) -> Result<(), DenyReason> {
+fn filters(limits: &RiskSymbol, order: &NewOrder, mark: Price) -> Result<(), DenyReason> {
     let price = match order.kind {
         OrderKind::Limit => Some(order.price),
         OrderKind::Market if order.price.is_zero() => None,
@@ -52,7 +77,7 @@ fn filters(limits: &RiskSymbol, order: &NewOrder, quote: &Quote) -> Result<(), D
         return Err(DenyReason::LotSize);
     }
     let draft = Draft { side: order.side, price, qty: order.qty, reduce_only: order.reduce_only };
-    match validate_and_adjust_quantity(&limits.instrument, &draft, quote.mark) {
+    match validate_and_adjust_quantity(&limits.instrument, &draft, mark) {
         Ok(adjusted) if adjusted == (Adjusted { price, qty: order.qty }) => Ok(()),
         Ok(_) => Err(DenyReason::OffGrid),
         Err(FilterError::Price(_)) => Err(DenyReason::PriceFilter),
@@ -62,8 +87,7 @@ fn filters(limits: &RiskSymbol, order: &NewOrder, quote: &Quote) -> Result<(), D
     }
 }
 
-/// A reduce-only order is bounded by the position instead of by the size and position limits: an exit must always be
-/// possible, whatever the position has grown to be worth.
+/// A reduce-only order is bounded by the position instead of by the size and position limits.
 fn reducing(symbol: SymbolId, order: &NewOrder, exposure: &Exposure) -> Result<(), DenyReason> {
     let fits = i128::from(order.qty.units()) <= exposure.reducible(symbol, order.side);
     if fits { Ok(()) } else { Err(DenyReason::NotReducing) }
@@ -75,8 +99,8 @@ fn order_size(limits: &RiskSymbol, order: &NewOrder, quote: &Quote) -> Result<()
 }
 
 fn position(limits: &RiskSymbol, order: &NewOrder, quote: &Quote, exposure: &Exposure) -> Result<(), DenyReason> {
-    let worst = exposure.worst(limits.instrument.symbol, order.side);
-    let fits = exposure_notional(worst, order, quote) <= limits.position_notional_max;
+    let worst = exposure_notional(limits.instrument.symbol, order, quote, exposure);
+    let fits = worst <= limits.position_notional_max;
     if fits { Ok(()) } else { Err(DenyReason::PositionLimit) }
 }
 
@@ -100,4 +124,6 @@ fn price_band(limits: &RiskSymbol, order: &NewOrder, quote: &Quote) -> Result<()
 
 /// Larger numbers fit no filter, and rounding them could overflow.
 const UNITS_MAX: i64 = i64::MAX / 4;
+/// Units in a whole, for products of two money integers.
+const UNITS_WIDE: i128 = UNITS as i128;
 const PPM: i128 = 1_000_000;

@@ -18,7 +18,7 @@ pub struct RiskConfig {
     pub weight_minute: u32,
     /// Share of each of the three that is kept for cancels and reduce-only orders.
     pub reserve_percent: u32,
-    /// A top or mark older than this is no reference for a price.
+    /// A top or mark older than this is no reference for a price. Entries need both, limit exits either.
     pub quote_age_max: Duration,
 }
 
@@ -29,11 +29,13 @@ pub struct RiskSymbol {
     pub instrument: Instrument,
     /// Largest single order, at the worse of its price and the mark.
     pub order_notional_max: Notional,
-    /// Largest position, either way, with everything open on that side filled.
+    /// Largest position, either way, with everything open on that side filled: each order at the worst of its own price,
+    /// the ask and the mark.
     pub position_notional_max: Notional,
-    /// Orders that may be open at once.
+    /// Orders that may be open at once. An exit passes beyond it: a few dozen of them have room of their own.
     pub open_orders_max: u32,
-    /// Furthest a limit price may be from the mid and from the mark, in ppm of each.
+    /// Furthest a limit price may be from the mid and from the mark, in ppm of each. Exits are bound by the exchange's
+    /// own filter alone.
     pub price_band_ppm: i64,
 }
 

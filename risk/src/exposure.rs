@@ -4,8 +4,11 @@
 //! are the same here. Fills move exposure from orders into the position. Never trusts a belief over the exchange's
 //! word, never allocates after `new`. Risk thread.
 
+use std::time::Duration;
+
+use optiflow_base::clock::{Nanos, nanos_of};
 use optiflow_base::ids::{OrderId, SymbolId};
-use optiflow_base::money::{Qty, Side};
+use optiflow_base::money::{Price, Qty, Side};
 use optiflow_base::order::{NewOrder, OrderChange, OrderEvent};
 
 /// Positions and open orders of all symbols.
@@ -24,6 +27,8 @@ struct Holding {
     buys: Open,
     sells: Open,
     orders: u32,
+    /// Those of them that are reduce-only.
+    exits: u32,
     /// A fill came that belongs to no order of ours: the position is in doubt until the exchange states it.
     adrift: bool,
 }
@@ -40,8 +45,11 @@ struct OpenOrder {
     id: OrderId,
     symbol: SymbolId,
     side: Side,
+    price: Price,
     remaining: Qty,
     reduce_only: bool,
+    /// When the kill latch last ordered its cancel.
+    withdrawn: Option<Nanos>,
 }
 
 /// A fill that does not fit what we believe.
@@ -56,9 +64,10 @@ pub(crate) enum Surprise {
 }
 
 impl Exposure {
-    /// Flat, with room for `orders_max[i]` open orders of symbol `i`.
+    /// Flat, with room for `orders_max[i]` open orders of symbol `i`, and for its exits beside them.
     pub(crate) fn new(orders_max: &[u32]) -> Exposure {
-        let room = orders_max.iter().fold(0usize, |sum, &max| sum.saturating_add(max as usize));
+        let room =
+            orders_max.iter().fold(0usize, |sum, &max| sum.saturating_add(max.saturating_add(EXITS_OPEN_MAX) as usize));
         Exposure {
             holdings: vec![Holding::default(); orders_max.len()],
             orders: Vec::with_capacity(room),
@@ -69,6 +78,11 @@ impl Exposure {
     /// Open orders of the symbol: in flight, open and unknown.
     pub(crate) fn open_orders(&self, symbol: SymbolId) -> u32 {
         self.holdings[symbol.index()].orders
+    }
+
+    /// Those of them that are reduce-only.
+    pub(crate) fn open_exits(&self, symbol: SymbolId) -> u32 {
+        self.holdings[symbol.index()].exits
     }
 
     /// Is this an order of that symbol whose end is not proven?
@@ -101,15 +115,45 @@ impl Exposure {
         opening.fold(held(self.holdings[symbol.index()].position, side), i128::saturating_add)
     }
 
+    /// What [`Exposure::worst`] is worth, in units of price × units of quantity so that nothing is rounded before the end:
+    /// each order at its own price where that is above `floor`, the rest at `floor`.
+    pub(crate) fn worst_worth(&self, symbol: SymbolId, side: Side, floor: Price) -> i128 {
+        let ours = self.orders.iter().filter(|order| order.symbol == symbol && order.side == side);
+        let opening = ours.filter(|order| !order.reduce_only);
+        let worth = |order: &OpenOrder| {
+            i128::from(order.price.max(floor).units()).saturating_mul(i128::from(order.remaining.units()))
+        };
+        let held = held(self.holdings[symbol.index()].position, side).saturating_mul(i128::from(floor.units()));
+        opening.map(worth).fold(held, i128::saturating_add)
+    }
+
+    /// An order that may open or enlarge a position and whose cancel was not ordered lately; it is from now on.
+    /// Oldest first.
+    pub(crate) fn next_to_withdraw(&mut self, now: Nanos) -> Option<(SymbolId, OrderId)> {
+        let due = |order: &&mut OpenOrder| {
+            let asked = order.withdrawn.is_some_and(|at| now.since(at) < nanos_of(WITHDRAW_AGAIN_AFTER));
+            !order.reduce_only && !asked
+        };
+        let order = self.orders.iter_mut().find(due)?;
+        order.withdrawn = Some(now);
+        Some((order.symbol, order.id))
+    }
+
+    /// Open orders of all symbols that may open or enlarge a position.
+    pub(crate) fn open_entries(&self) -> usize {
+        self.orders.iter().filter(|order| !order.reduce_only).count()
+    }
+
     /// Counts an order as exposure from now on.
     pub(crate) fn reserve(&mut self, symbol: SymbolId, order: &NewOrder) {
         assert!(self.orders.last().is_none_or(|last| last.id < order.id), "order ids only grow");
         assert!(self.orders.len() < self.orders.capacity(), "open orders are limited before they are reserved");
         assert!(order.qty > Qty::ZERO, "an order has a quantity");
-        let NewOrder { id, side, qty: remaining, reduce_only, .. } = *order;
-        self.orders.push(OpenOrder { id, symbol, side, remaining, reduce_only });
+        let NewOrder { id, side, price, qty: remaining, reduce_only, .. } = *order;
+        self.orders.push(OpenOrder { id, symbol, side, price, remaining, reduce_only, withdrawn: None });
         let holding = &mut self.holdings[symbol.index()];
         holding.orders = holding.orders.saturating_add(1);
+        holding.exits = holding.exits.saturating_add(u32::from(reduce_only));
         holding.shift(side, reduce_only, i128::from(remaining.units()));
     }
 
@@ -173,6 +217,7 @@ impl Exposure {
         holding.shift(order.side, order.reduce_only, i128::from(order.remaining.units()).saturating_neg());
         assert!(holding.orders > 0, "an open order was counted");
         holding.orders = holding.orders.saturating_sub(1);
+        holding.exits = holding.exits.saturating_sub(u32::from(order.reduce_only));
         assert!(holding.orders > 0 || holding.is_idle(), "no order, no open quantity");
         self.ended.remember(id, order.side);
     }
@@ -237,15 +282,17 @@ impl Ended {
     }
 }
 
+/// Reduce-only orders of one symbol that may be open beside all others: no limit of ours may leave an exit without room.
+pub(crate) const EXITS_OPEN_MAX: u32 = 64;
+/// A cancel that the kill latch ordered and that came to nothing is ordered again after this.
+const WITHDRAW_AGAIN_AFTER: Duration = Duration::from_secs(1);
 /// Orders remembered after their end.
 const ENDED_LEN: usize = 64;
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use optiflow_base::clock::Nanos;
     use optiflow_base::ids::TradeId;
-    use optiflow_base::money::Price;
     use optiflow_base::order::{OrderKind, TimeInForce};
 
     const SYMBOL: SymbolId = SymbolId(0);

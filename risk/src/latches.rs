@@ -1,14 +1,14 @@
 //! May anything new be risked at all? The stop, the kill latch, the gate, the runaway breaker and the audit pause.
 //!
-//! A latch, once set, is cleared by a restart only: a person has looked. The gate follows the oms. Cancels always
-//! pass: they only take risk away. Risk thread.
+//! A latch, once set, is cleared by a restart only: a person has looked. The gate follows the oms; where it is closed
+//! for doubt alone, reduce-only orders pass. Cancels always pass: they only take risk away. Risk thread.
 
 use std::time::Duration;
 
 use optiflow_base::clock::{Nanos, nanos_of};
 use optiflow_base::ids::SymbolId;
 use optiflow_base::limiter::Window;
-use optiflow_base::order::DenyReason;
+use optiflow_base::order::{DenyReason, GateReason};
 
 /// Everything that can stop new orders as a whole.
 #[derive(Debug)]
@@ -16,6 +16,8 @@ pub(crate) struct Latches {
     stopping: bool,
     killed: bool,
     gate_open: bool,
+    /// The gate lets reduce-only orders pass.
+    exits_open: bool,
     breakers: Vec<Window>,
     log_lost: u64,
     log_lost_at: Option<Nanos>,
@@ -28,6 +30,7 @@ impl Latches {
             stopping: false,
             killed: false,
             gate_open: false,
+            exits_open: false,
             breakers: vec![Window::new(INTENTS_PER_SECOND_MAX, SECOND); symbols],
             log_lost: 0,
             log_lost_at: None,
@@ -39,17 +42,26 @@ impl Latches {
         self.stopping = true;
     }
 
+    /// The kill latch, by a person's hand; true when it was not set before.
+    pub(crate) fn kill(&mut self) -> bool {
+        !std::mem::replace(&mut self.killed, true)
+    }
+
+    /// Is the kill latch set?
+    pub(crate) const fn is_killed(&self) -> bool {
+        self.killed
+    }
+
     /// The oms opens or closes the gate.
-    pub(crate) fn set_gate(&mut self, open: bool) {
+    pub(crate) fn set_gate(&mut self, open: bool, reason: GateReason) {
         self.gate_open = open;
+        self.exits_open = open || reason.lets_exits_pass();
     }
 
     /// Counts an intent; true when this very intent breaks the runaway breaker and sets the kill latch.
     pub(crate) fn is_runaway(&mut self, now: Nanos, symbol: SymbolId) -> bool {
         let broken = !self.breakers[symbol.index()].take(now, 1, 0);
-        let first = broken && !self.killed;
-        self.killed |= broken;
-        first
+        broken && self.kill()
     }
 
     /// What is not logged is not traded: losing log events pauses new risk until storage has kept up for a while.
@@ -66,8 +78,9 @@ impl Latches {
         if self.stopping || (self.killed && !exit) {
             return Err(DenyReason::Latched);
         }
+        let open = if exit { self.exits_open } else { self.gate_open };
         let paused = !exit && self.log_lost_at.is_some_and(|at| now.since(at) < nanos_of(LOG_PAUSE));
-        if self.gate_open && !paused { Ok(()) } else { Err(DenyReason::GateClosed) }
+        if open && !paused { Ok(()) } else { Err(DenyReason::GateClosed) }
     }
 }
 
@@ -85,15 +98,21 @@ mod tests {
     fn stop_kill_gate_and_pause_decide_who_passes() {
         let open = |change: &dyn Fn(&mut Latches)| {
             let mut latches = Latches::new(1);
-            latches.set_gate(true);
+            latches.set_gate(true, GateReason::Reconciled);
             change(&mut latches);
             [false, true].map(|exit| latches.may_place(Nanos(5), exit).err())
         };
         let (latched, closed) = (Some(DenyReason::Latched), Some(DenyReason::GateClosed));
         assert_eq!(open(&|_| {}), [None, None]);
         assert_eq!(open(&Latches::stop), [latched, latched]);
-        assert_eq!(open(&|latches| latches.killed = true), [latched, None]);
-        assert_eq!(open(&|latches| latches.set_gate(false)), [closed, closed]);
+        assert_eq!(open(&|latches| assert!(latches.kill() && !latches.kill())), [latched, None]);
+        assert_eq!(open(&|latches| latches.set_gate(false, GateReason::InDoubt)), [closed, None]);
+        assert_eq!(open(&|latches| latches.set_gate(false, GateReason::UserStreamDown)), [closed, None]);
+        for shut in
+            [GateReason::Starting, GateReason::OrderSocketDown, GateReason::AccountTrouble, GateReason::Stopping]
+        {
+            assert_eq!(open(&|latches| latches.set_gate(false, shut)), [closed, closed], "{shut:?}");
+        }
         assert_eq!(open(&|latches| latches.watch_log(Nanos(5), 1)), [closed, None]);
         assert_eq!(open(&|latches| latches.watch_log(Nanos(5), 0)), [None, None]);
     }

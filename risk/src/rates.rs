@@ -71,23 +71,24 @@ impl Rates {
         assert!(counted, "a cancel is counted only after its budget was checked");
     }
 
-    /// Adopts what the exchange says. A block belongs to orders when the exchange shows an order budget used up;
-    /// otherwise it may be a ban of the address, and everything waits: sending on makes a ban longer.
+    /// Adopts what the exchange says. A block of orders holds reduce-only orders up as well, because the exchange counts
+    /// them alike, but never a cancel; in a block of everything even cancels wait: sending on makes a ban longer.
     pub(crate) fn adopt(&mut self, now: Nanos, usage: &Usage) {
-        let mut orders_used_up = false;
         for (budget, used) in
             [(&mut self.ten_seconds, usage.orders_ten_seconds), (&mut self.minute, usage.orders_minute)]
         {
-            let Some(used) = used else { continue };
-            budget.window.raise_to(now, used);
-            orders_used_up |= used >= budget.window.limit();
+            if let Some(used) = used {
+                budget.window.raise_to(now, used);
+            }
         }
         if let Some(used) = usage.weight_minute {
             self.weight.window.raise_to(now, used);
         }
-        if let Some(until) = usage.blocked_until {
-            let blocked = if orders_used_up { &mut self.orders_blocked_until } else { &mut self.all_blocked_until };
-            *blocked = until.max(*blocked);
+        for (blocked, until) in [
+            (&mut self.orders_blocked_until, usage.orders_blocked_until),
+            (&mut self.all_blocked_until, usage.blocked_until),
+        ] {
+            *blocked = until.unwrap_or_default().max(*blocked);
         }
     }
 }
@@ -164,11 +165,14 @@ mod tests {
     fn a_block_of_orders_leaves_cancels_alone_and_a_ban_stops_everything() {
         let until = NOW + Duration::from_secs(3);
         let mut rates = rates(5, 100, 10);
-        let orders = Usage { orders_minute: Some(100), blocked_until: Some(until), ..Usage::default() };
-        rates.adopt(NOW, &orders);
+        rates.adopt(NOW, &Usage { orders_blocked_until: Some(until), ..Usage::default() });
+        assert_eq!(rates.may_place(NOW, false), Err(DenyReason::OrderRate));
         assert_eq!(rates.may_place(NOW, true), Err(DenyReason::OrderRate));
         assert_eq!(rates.may_cancel(NOW), Ok(()));
-        rates.adopt(NOW, &Usage { blocked_until: Some(until), ..Usage::default() });
+        assert_eq!(rates.may_place(until, false), Ok(()));
+        let counted = Usage { orders_minute: Some(100), blocked_until: Some(until), ..Usage::default() };
+        rates.adopt(NOW, &counted);
+        assert_eq!(rates.may_cancel(NOW), Err(DenyReason::WeightRate), "a full count does not soften a ban");
         assert_eq!(rates.may_place(NOW, true), Err(DenyReason::WeightRate));
         assert_eq!(rates.may_cancel(NOW), Err(DenyReason::WeightRate));
         assert_eq!(rates.may_cancel(until), Ok(()));

@@ -1,7 +1,7 @@
 //! What a price is measured against: the freshest top of the book and mark of one symbol.
 //!
-//! Says "no reference" rather than guess: when a part is missing, too old, silent, lost or crossed. Never keeps a
-//! history. Written by quotes, read by checks; risk thread.
+//! Says "no reference" rather than guess: when a part is missing, too old, silent, lost or crossed. New risk needs both
+//! parts; for an exit either will do. Never keeps a history. Written by quotes, read by checks; risk thread.
 
 use std::time::Duration;
 
@@ -53,18 +53,32 @@ impl Reference {
 
     /// The reference at `now`, if every part of it can be believed.
     pub(crate) fn fresh(&self, now: Nanos, age_max: Duration) -> Option<Quote> {
-        let (top, mark) = (self.top?, self.mark?);
-        let age_ns = now.since(top.at).max(now.since(mark.at));
+        let ((bid, ask), mark) = (self.fresh_top(now, age_max)?, self.fresh_mark(now, age_max)?);
+        Some(Quote { bid, ask, mark })
+    }
+
+    /// What an exit is measured against at `now`: the mark, or else the mid, whichever can be believed.
+    pub(crate) fn fresh_for_exit(&self, now: Nanos, age_max: Duration) -> Option<Price> {
+        let mid = || self.fresh_top(now, age_max).map(|(bid, ask)| middle(bid, ask));
+        self.fresh_mark(now, age_max).or_else(mid)
+    }
+
+    fn fresh_top(&self, now: Nanos, age_max: Duration) -> Option<(Price, Price)> {
+        let top = self.top.filter(|top| now.since(top.at) <= nanos_of(age_max))?;
         let (bid, ask) = top.value;
-        let sound = bid > Price::ZERO && bid < ask && mark.value > Price::ZERO;
-        (sound && age_ns <= nanos_of(age_max)).then_some(Quote { bid, ask, mark: mark.value })
+        (bid > Price::ZERO && bid < ask).then_some((bid, ask))
+    }
+
+    fn fresh_mark(&self, now: Nanos, age_max: Duration) -> Option<Price> {
+        let mark = self.mark.filter(|mark| now.since(mark.at) <= nanos_of(age_max))?;
+        (mark.value > Price::ZERO).then_some(mark.value)
     }
 }
 
 impl Quote {
     /// Half way between bid and ask, rounded down to a unit.
     pub(crate) fn mid(&self) -> Price {
-        Price::from_units(self.bid.units().midpoint(self.ask.units()))
+        middle(self.bid, self.ask)
     }
 
     /// What an order of `side` without a price would trade at.
@@ -80,6 +94,10 @@ impl Quote {
     pub(crate) fn valuation(&self, price: Price) -> Price {
         price.max(self.ask).max(self.mark)
     }
+}
+
+const fn middle(bid: Price, ask: Price) -> Price {
+    Price::from_units(bid.units().midpoint(ask.units()))
 }
 
 #[cfg(test)]
@@ -136,6 +154,29 @@ mod tests {
             events.iter().for_each(|event| reference.hear(event));
             let fresh = reference.fresh(Nanos::from_millis(20), Duration::from_millis(10));
             assert_eq!(fresh.is_some(), *expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn an_exit_is_measured_against_the_mark_or_else_the_mid() {
+        let lost = event(10, MarketBody::BookLost { symbol: SYMBOL, reason: BookLoss::Gap });
+        let table: &[(&str, &[MarketEvent], Option<i64>)] = &[
+            ("nothing", &[], None),
+            ("top alone", &[top(10, 100, 104)], Some(102)),
+            ("mark alone", &[mark(10, 101)], Some(101)),
+            ("both", &[top(10, 100, 104), mark(10, 101)], Some(101)),
+            ("old mark", &[top(10, 100, 104), mark(9, 101)], Some(102)),
+            ("old top", &[top(9, 100, 104), mark(10, 101)], Some(101)),
+            ("both old", &[top(9, 100, 104), mark(9, 101)], None),
+            ("crossed, no mark", &[top(10, 104, 100)], None),
+            ("book lost", &[top(10, 100, 104), mark(10, 101), lost], Some(101)),
+            ("book lost, no mark", &[top(10, 100, 104), lost], None),
+        ];
+        for (name, events, expected) in table {
+            let mut reference = Reference::default();
+            events.iter().for_each(|event| reference.hear(event));
+            let found = reference.fresh_for_exit(Nanos::from_millis(20), Duration::from_millis(10));
+            assert_eq!(found.map(Price::units), *expected, "{name}");
         }
     }
 

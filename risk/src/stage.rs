@@ -1,8 +1,9 @@
 //! The stage: hears what happened, then decides intent after intent.
 //!
 //! Within a step, commands, reports and quotes come before intents, so that a decision stands on the latest word.
-//! An intent is taken only when its denial could be told: no decision is ever lost. Never blocks, never allocates
-//! after `new`; the clock serves the latency stamp alone. Risk thread.
+//! An intent is taken only when its denial could be told: no decision is ever lost. Once the kill latch is set, the stage
+//! itself orders the cancel of every resting order that may open or enlarge a position, until the end of each is proven.
+//! Never blocks, never allocates after `new`; the clock serves the latency stamp alone. Risk thread.
 
 use optiflow_base::clock::{Clock, Nanos};
 use optiflow_base::control::Command;
@@ -74,10 +75,38 @@ impl<C: Clock> Risk<C> {
         }
     }
 
-    fn hear_command(&mut self, command: Command) {
+    fn hear_command(&mut self, now: Nanos, command: Command) {
         match command {
             Command::Stop => self.latches.stop(),
+            Command::Kill => {
+                if self.latches.kill() {
+                    self.say_killed(now, KILLED, 0);
+                }
+            }
         }
+    }
+
+    fn say_killed(&mut self, now: Nanos, what: &'static str, value: i64) {
+        self.ports.log.notice(now, what, value);
+        let open = self.exposure.open_entries();
+        if open > 0 {
+            self.ports.log.notice(now, WITHDRAWING, i64::try_from(open).unwrap_or(i64::MAX));
+        }
+    }
+
+    /// Orders the cancels that the kill latch calls for, as many as the order ring and the weight budget take now.
+    fn withdraw(&mut self, now: Nanos) -> bool {
+        let mut worked = false;
+        while self.ports.orders.free() > 0 && self.rates.may_cancel(now).is_ok() {
+            let Some((symbol, order)) = self.exposure.next_to_withdraw(now) else { break };
+            let intent = Intent { symbol, action: Action::Cancel(order), caused: now, decided: now };
+            let pushed = self.ports.orders.push(Approved::new(intent, self.clock.now()));
+            assert!(pushed.is_ok(), "room for the cancel was seen before it was ordered");
+            self.rates.cancelled(now);
+            self.ports.log.write(LogEvent::Intent(intent));
+            worked = true;
+        }
+        worked
     }
 
     fn hear_report(&mut self, now: Nanos, report: Report) {
@@ -89,8 +118,8 @@ impl<C: Clock> Risk<C> {
             }
             Report::Position { symbol, qty, .. } => self.exposure.adopt(symbol, qty),
             Report::Usage(usage) => self.rates.adopt(now, &usage),
-            Report::Gate { open, .. } => {
-                self.latches.set_gate(open);
+            Report::Gate { open, reason, .. } => {
+                self.latches.set_gate(open, reason);
                 if open {
                     self.exposure.reconciled();
                 }
@@ -103,7 +132,7 @@ impl<C: Clock> Risk<C> {
         assert!(intent.symbol.index() < self.config.symbols.len(), "an intent names a configured symbol");
         self.latches.watch_log(now, self.ports.log.lost_total());
         if self.latches.is_runaway(now, intent.symbol) {
-            self.ports.log.notice(now, RUNAWAY, i64::from(intent.symbol.0));
+            self.say_killed(now, RUNAWAY, i64::from(intent.symbol.0));
         }
         let decision = match intent.action {
             Action::Place(order) => self.place(now, intent, &order),
@@ -118,26 +147,42 @@ impl<C: Clock> Risk<C> {
         let Intent { symbol, .. } = intent;
         self.use_id(order.id)?;
         self.latches.may_place(now, order.reduce_only)?;
+        if order.reduce_only {
+            self.check_exit(now, symbol, order)?
+        } else {
+            self.check_entry(now, symbol, order)?
+        }
+        self.rates.may_place(now, order.reduce_only)?;
+        self.release(intent)?;
+        self.exposure.reserve(symbol, order);
+        self.rates.placed(now);
+        let open_orders_max = self.config.symbols[symbol.index()].open_orders();
+        let kept = self.exposure.open_orders(symbol) <= open_orders_max;
+        assert!(order.reduce_only || kept, "open orders keep their limit");
+        Ok(())
+    }
+
+    fn check_entry(&self, now: Nanos, symbol: SymbolId, order: &NewOrder) -> Result<(), DenyReason> {
         if self.exposure.is_adrift(symbol) {
             return Err(DenyReason::GateClosed);
         }
         let limits = &self.config.symbols[symbol.index()];
-        let open_orders_max = limits.open_orders();
         let fresh = self.references[symbol.index()].fresh(now, self.config.quote_age_max);
         let quote = fresh.ok_or(DenyReason::NoReference)?;
-        checks::check(limits, order, &quote, &self.exposure)?;
-        self.rates.may_place(now, order.reduce_only)?;
+        checks::entry(limits, order, &quote, &self.exposure)?;
 
-        // A second opinion, from the orders themselves: a mistake in the running sums must not reach the market.
-        let worst = self.exposure.recount(symbol, order.side);
-        let bounded = checks::exposure_notional(worst, order, &quote) <= limits.position_notional_max;
-        assert!(order.reduce_only || bounded, "an approved order keeps the position limit");
-
-        self.release(intent)?;
-        self.exposure.reserve(symbol, order);
-        self.rates.placed(now);
-        assert!(self.exposure.open_orders(symbol) <= open_orders_max, "open orders keep their limit");
+        // A second opinion, from the running sums: a mistake in one of the two must not reach the market.
+        let worst = self.exposure.worst(symbol, order.side);
+        assert!(worst == self.exposure.recount(symbol, order.side), "running sums agree with the orders");
+        let bounded = checks::least_notional(worst, order, &quote) <= limits.position_notional_max;
+        assert!(bounded, "an approved order keeps the position limit");
         Ok(())
+    }
+
+    /// Doubt about the position is no reason to keep it: the exchange lets a reduce-only order do nothing else.
+    fn check_exit(&self, now: Nanos, symbol: SymbolId, order: &NewOrder) -> Result<(), DenyReason> {
+        let reference = self.references[symbol.index()].fresh_for_exit(now, self.config.quote_age_max);
+        checks::exit(&self.config.symbols[symbol.index()], order, reference, &self.exposure)
     }
 
     fn cancel(&mut self, now: Nanos, intent: Intent, order: OrderId) -> Result<(), DenyReason> {
@@ -191,7 +236,7 @@ impl<C: Clock> Stage for Risk<C> {
         let mut worked = false;
         for _ in 0..COMMANDS_PER_STEP {
             let Some(command) = self.ports.commands.pop() else { break };
-            self.hear_command(command);
+            self.hear_command(now, command);
             worked = true;
         }
         for _ in 0..REPORTS_PER_STEP {
@@ -203,6 +248,9 @@ impl<C: Clock> Stage for Risk<C> {
             let Some(event) = self.ports.quotes.pop() else { break };
             self.hear_quote(&event);
             worked = true;
+        }
+        if self.latches.is_killed() {
+            worked |= self.withdraw(now);
         }
         for _ in 0..INTENTS_PER_STEP {
             if self.ports.denials.free() == 0 {
@@ -226,6 +274,10 @@ const fn phrase(surprise: Surprise) -> &'static str {
 
 /// Notice when the runaway breaker sets the kill latch.
 pub const RUNAWAY: &str = "runaway strategy: kill latch set, restart to clear";
+/// Notice when control sets the kill latch.
+pub const KILLED: &str = "kill latch set by command, restart to clear";
+/// Notice of how many orders the kill latch cancels.
+pub const WITHDRAWING: &str = "kill latch: resting orders are being cancelled";
 /// Code of a refused cancel that risk itself refused: no venue uses zero.
 pub const CANCEL_DENIED_CODE: i32 = 0;
 const COMMANDS_PER_STEP: usize = 16;

@@ -11,7 +11,7 @@ use optiflow_base::control::Command;
 use optiflow_base::ids::{ExchangeOrderId, OrderId};
 use optiflow_base::log::{LogEvent, Span};
 use optiflow_base::market::{BookLoss, MarketBody, StreamKind};
-use optiflow_base::order::{Action, Intent, OrderChange, Report, Usage};
+use optiflow_base::order::{Action, GateReason, Intent, OrderChange, Report, Usage};
 use optiflow_risk::latches::INTENTS_PER_SECOND_MAX;
 
 #[test]
@@ -131,9 +131,10 @@ fn latches_and_gate_let_cancels_through() {
     let exit = "sell 30000.1 0.002 reduce";
     let quote = "buy 29999.9 0.002";
     type Event = fn(&mut World);
-    let table: [(&str, Event, &str, &str); 4] = [
+    let table: [(&str, Event, &str, &str); 5] = [
         ("open", |_| {}, "approved", "approved"),
         ("gate closed", |world| world.gate(false), "GateClosed", "GateClosed"),
+        ("in doubt", |world| world.gate_for(GateReason::InDoubt), "GateClosed", "approved"),
         ("stopped", |world| world.commands.push(Command::Stop).unwrap(), "Latched", "Latched"),
         ("killed", run_away, "Latched", "approved"),
     ];
@@ -153,6 +154,9 @@ fn run_away(world: &mut World) {
     for _ in 0..INTENTS_PER_SECOND_MAX {
         world.cancel(OrderId::new(EPOCH, u32::MAX));
     }
+    // The next step cancels what rests; that is not what is asked here.
+    world.step();
+    while world.orders.pop().is_some() {}
 }
 
 #[test]
@@ -214,10 +218,13 @@ fn rates_deny_and_keep_a_reserve_for_exits() {
 }
 
 #[test]
-fn a_ban_stops_everything_until_it_ends() {
+fn a_block_of_orders_leaves_cancels_alone_and_a_ban_stops_everything_until_it_ends() {
     let mut world = World::ready(config());
     let order = world.placed("buy 29999.9 0.002");
     let until = world.now + Duration::from_secs(2);
+    world.reports.push(Report::Usage(Usage { orders_blocked_until: Some(until), ..Usage::default() })).unwrap();
+    assert_eq!(world.place("buy 29999.9 0.002"), "OrderRate", "too many orders");
+    assert_eq!(world.cancel(order.id), "approved", "a cancel is no order");
     world.reports.push(Report::Usage(Usage { blocked_until: Some(until), ..Usage::default() })).unwrap();
     assert_eq!(world.place("buy 29999.9 0.002"), "WeightRate");
     assert_eq!(world.cancel(order.id), "WeightRate");

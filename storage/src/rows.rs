@@ -224,6 +224,7 @@ const fn gate_text(reason: GateReason) -> &'static str {
         GateReason::OrderSocketDown => "order_socket_down",
         GateReason::UserStreamDown => "user_stream_down",
         GateReason::InDoubt => "in_doubt",
+        GateReason::RestrictedByExchange => "restricted_by_exchange",
         GateReason::AccountTrouble => "account_trouble",
         GateReason::Stopping => "stopping",
     }

@@ -63,7 +63,7 @@ fn rooms(instrument: Instrument, seed: u64, depth_speed: &str, strategy: Box<dyn
     let silence = Duration::from_secs(60);
     Rooms {
         feed: FeedConfig {
-            symbols: vec![FeedSymbol { id: instrument.symbol, name: instrument.name }],
+            symbols: vec![FeedSymbol { id: instrument.symbol, name: instrument.name, tick_size: instrument.tick_size }],
             public: endpoint("/"),
             market: endpoint("/"),
             depth_speed: depth_speed.to_owned(),

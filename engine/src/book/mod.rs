@@ -3,7 +3,8 @@
 //! What it does: applies the events of the market ring; holds every level of both sides; lays the last bookTicker over
 //! the stored levels while it is newer than the last diff.
 //! What it never does: judges sequence numbers (the feed has proven them), allocates after `new`, panics on anything
-//! the market sends: a price off the tick grid or a negative quantity loses the book until the next snapshot.
+//! the market sends: a level off the tick grid or of negative quantity loses the book until the next snapshot; a
+//! bookTicker like that is dropped with the one before it, and the stored levels show again.
 //! Nothing can be read between the start of a depth message and its end. Engine thread.
 
 use optiflow_base::market::{BookLoss, Level, MarketBody};
@@ -232,7 +233,8 @@ impl Book {
             return Applied::Nothing;
         }
         let (Some(bid_touch), Some(ask_touch)) = (self.touch_of(bid), self.touch_of(ask)) else {
-            return if self.state == BookState::Synced { self.lose(BookLoss::Malformed) } else { Applied::Nothing };
+            self.ticker = None;
+            return self.ticker_changed();
         };
         self.ticker = Some(Ticker {
             update_id,
@@ -240,6 +242,10 @@ impl Book {
             bid_key: bid_touch.unwrap_or(0),
             ask_key: ask_touch.map_or(i64::MIN, |tick| -tick),
         });
+        self.ticker_changed()
+    }
+
+    fn ticker_changed(&mut self) -> Applied {
         match (self.state, self.applying) {
             (BookState::Synced, true) => Applied::Part,
             (BookState::Synced, false) => {

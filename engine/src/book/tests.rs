@@ -88,7 +88,9 @@ fn a_newer_ticker_lies_over_the_stored_levels() {
         ("prices moved up", "top:6=10.1/7/10.2/8", "10.1=7,10=1,9.9=2,9.8=3 | 10.2=8"),
         ("prices moved down", "top:6=9.8/7/9.9/8", "9.8=7 | 9.9=8,10.1=4,10.2=5"),
         ("beyond every stored level", "top:6=1/7/2/8", "1=7 | 2=8,10.1=4,10.2=5"),
-        ("a tick without a stored level", "top:6=9.85/7/10.1/8", "lost"),
+        ("one off the grid: dropped", "top:6=9.85/7/10.1/8", "10=1,9.9=2,9.8=3 | 10.1=4,10.2=5"),
+        ("and the one before it", "top:6=9.9/7/10.1/8 top:7=9.9/7/10.1/-8", "10=1,9.9=2,9.8=3 | 10.1=4,10.2=5"),
+        ("until the next one", "top:6=9.85/7/10.1/8 top:7=10/7/10.1/8", "10=7,9.9=2,9.8=3 | 10.1=8,10.2=5"),
         ("an older one after it: ignored", "top:7=10/7/10.1/8 top:6=9/1/9.1/1", "10=7,9.9=2,9.8=3 | 10.1=8,10.2=5"),
         ("a diff that catches up", "top:6=10/7/10.1/8 diff:6 b:10=9!", "10=9,9.9=2,9.8=3 | 10.1=4,10.2=5"),
         ("a diff that does not", "top:8=10/7/10.1/8 diff:6 b:10=9!", "10=7,9.9=2,9.8=3 | 10.1=8,10.2=5"),
@@ -97,7 +99,6 @@ fn a_newer_ticker_lies_over_the_stored_levels() {
     for (what, script, expected) in table {
         let shown = run(&format!("{book} {script}"));
         let expected = match expected {
-            "lost" => "Lost(Malformed)  | ".to_owned(),
             levels if levels.starts_with(' ') => format!("Synced {levels}"),
             levels => format!("Synced tradable {levels}"),
         };

@@ -1,7 +1,8 @@
 //! Short-term signals of one symbol; 0/0 is 0 everywhere.
 //!
-//! The feature clock is the running maximum of the exchange's event times; windows are `(now − W, now]` on it. Sums are
-//! integers, divided once at the end. Never allocates after `new`, never decides anything. Engine thread.
+//! The feature clock is the running maximum of the exchange's event times; windows are `(now − W, now]` on it. A time
+//! that is far from it is believed only when others agree, so that one absurd time freezes nothing. Sums are integers,
+//! divided once at the end. Never allocates after `new`, never decides anything. Engine thread.
 
 use std::time::Duration;
 
@@ -20,6 +21,8 @@ pub mod window;
 #[derive(Debug)]
 pub struct Signals {
     clock_ms: u64,
+    /// Event times in a row that were far from the clock.
+    leaps: u32,
     trades: Sliding,
     order_flow: Sliding,
     touch: Option<(Level, Level)>,
@@ -67,6 +70,7 @@ impl Signals {
         let spans = [ms100, ms500, ms1000, ms5000, flow_ms];
         Signals {
             clock_ms: 0,
+            leaps: 0,
             trades: Sliding::new(&spans, TRADES_LEN_MAX),
             order_flow: Sliding::new(&spans, TOUCHES_LEN_MAX),
             touch: None,
@@ -78,14 +82,40 @@ impl Signals {
         self.clock_ms
     }
 
-    /// Moves the feature clock and every window's end with it; the past is ignored.
+    /// Moves the feature clock and every window's end with it; the past is ignored, and so is a time that is unsaid (0).
     #[inline]
     pub fn advance(&mut self, event_ms: u64) {
+        if event_ms.abs_diff(self.clock_ms) > LEAP_MS && self.clock_ms > 0 {
+            self.leap(event_ms);
+            return;
+        }
+        self.leaps = 0;
         if event_ms > self.clock_ms {
             self.clock_ms = event_ms;
             self.trades.roll(event_ms);
             self.order_flow.roll(event_ms);
         }
+    }
+
+    /// A time far from the clock: events count at the clock as it stands until enough of them in a row disagree with it.
+    #[cold]
+    fn leap(&mut self, event_ms: u64) {
+        if event_ms == 0 {
+            return;
+        }
+        self.leaps += 1;
+        if self.leaps < LEAPS_BELIEVED {
+            return;
+        }
+        self.leaps = 0;
+        if event_ms < self.clock_ms {
+            // It was the clock that was wrong: what the windows hold is dated by it.
+            self.trades.clear();
+            self.order_flow.clear();
+        }
+        self.clock_ms = event_ms;
+        self.trades.roll(event_ms);
+        self.order_flow.roll(event_ms);
     }
 
     /// A trade.
@@ -115,7 +145,7 @@ impl Signals {
 
     /// The book was lost: what was measured across the gap would be wrong, and the exchange's clock may have restarted.
     pub fn on_loss(&mut self) {
-        self.clock_ms = 0;
+        (self.clock_ms, self.leaps) = (0, 0);
         self.trades.clear();
         self.order_flow.clear();
         self.touch = None;
@@ -178,9 +208,10 @@ impl Signals {
 }
 
 impl Reading {
-    /// Twice the mid, in 10⁻⁸ of the quote asset: an integer even where the mid is half a tick.
+    /// Twice the mid, in 10⁻⁸ of the quote asset: an integer even where the mid is half a tick. Saturates at prices that
+    /// the feed lets no message have.
     pub fn mid_doubled(&self) -> i64 {
-        self.bid.price.units() + self.ask.price.units()
+        self.bid.price.units().saturating_add(self.ask.price.units())
     }
 }
 
@@ -208,6 +239,10 @@ fn units(sum: i64) -> f64 {
     sum as f64 / optiflow_base::decimal::UNITS as f64
 }
 
+/// A time further than this from the clock needs others to agree with it.
+const LEAP_MS: u64 = 60_000;
+/// So many in a row are believed: less than a second of a busy symbol, and more than a burst of nonsense.
+const LEAPS_BELIEVED: u32 = 16;
 const FIXED_SPANS_MS: [u64; 4] = [100, 500, 1_000, 5_000];
 /// Trades remembered; a power of two. 16 Ki over 5 s is 3,200 trades a second, ten times a busy minute of BTCUSDT.
 const TRADES_LEN_MAX: usize = 16 * 1024;

@@ -44,6 +44,50 @@ fn a_late_event_counts_at_the_clock_not_at_its_own_time() {
 }
 
 #[test]
+fn one_absurd_time_freezes_nothing() {
+    let mut signals = Signals::new(Duration::from_secs(1));
+    for absurd in [u64::MAX, 10_000_000, 1, 0] {
+        let at = signals.clock_ms().max(1_000_000) + 100;
+        signals.on_trade(Side::Buy, "1".parse().unwrap(), at);
+        signals.on_trade(Side::Sell, "1".parse().unwrap(), absurd);
+        assert_eq!(signals.clock_ms(), at, "{absurd}");
+    }
+    signals.advance(1_002_000);
+    assert_eq!((signals.clock_ms(), signals.trades(Span::Flow).count), (1_002_000, 0), "windows go on sliding");
+}
+
+#[test]
+fn a_clock_that_is_wrong_is_given_up_when_enough_times_in_a_row_say_so() {
+    let mut signals = Signals::new(Duration::from_secs(1));
+    signals.on_trade(Side::Sell, "1".parse().unwrap(), u64::MAX);
+    for event_ms in 1_000_000..1_000_015 {
+        signals.on_trade(Side::Buy, "1".parse().unwrap(), event_ms);
+        assert_eq!(signals.clock_ms(), u64::MAX);
+    }
+    signals.on_trade(Side::Buy, "1".parse().unwrap(), 1_000_015);
+    assert_eq!((signals.clock_ms(), signals.trades(Span::Flow).count), (1_000_015, 1));
+    for event_ms in 2_000_000..2_000_016 {
+        signals.advance(event_ms);
+    }
+    assert_eq!((signals.clock_ms(), signals.trades(Span::Flow).count), (2_000_015, 0), "and after a long silence");
+}
+
+#[test]
+fn the_doubled_mid_of_absurd_prices_saturates() {
+    let highest = Level { price: Price::from_units(i64::MAX), qty: Qty::from_units(1) };
+    let reading = Reading {
+        bid: highest,
+        ask: highest,
+        obi_l1: 0.0,
+        obi_l5: 0.0,
+        micro_bps: 0.0,
+        flow: 0.0,
+        trades_per_second: 0.0,
+    };
+    assert_eq!(reading.mid_doubled(), i64::MAX);
+}
+
+#[test]
 fn order_flow_starts_with_the_second_touch_and_again_after_a_loss() {
     let mut signals = Signals::new(Duration::from_secs(1));
     signals.on_book(touch(("10", "5"), ("11", "7")), 1_000);

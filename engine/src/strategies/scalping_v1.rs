@@ -4,8 +4,12 @@
 //! post-only order joins (or improves) the touch on that side; it is cancelled when the touch moves away or the signal
 //! fades. In a position: a reduce-only post-only order at the profit price; past the stop, or past hold and grace, a
 //! reduce-only order that takes, at last a market order. At most one working entry and one working exit at a time.
+//! Refusals are answered by pauses, for each kind of order apart: nothing that befalls entries or profit orders holds an
+//! exit that takes up, and its own pauses are short.
 //! It never acts on a book that is unsynced, crossed or stale, with a silent stream (exits excepted where prices are
 //! still good) or through a closed gate. Prices are made by tick arithmetic on integers. Engine thread.
+
+use std::time::Duration;
 
 use optiflow_base::clock::nanos_of;
 use optiflow_base::instrument::{Adjusted, Draft, Instrument, validate_and_adjust_quantity};
@@ -30,7 +34,10 @@ pub struct ScalpingV1 {
     config: ScalpingConfig,
     pace: Pace,
     entry_breaker: Breaker,
-    exit_breaker: Breaker,
+    /// Of exits that rest.
+    rest_breaker: Breaker,
+    /// Of exits that take.
+    taking_breaker: Breaker,
     /// Taking exits sent for the present position.
     crossings: u32,
 }
@@ -54,11 +61,12 @@ impl ScalpingV1 {
     pub fn new(config: ScalpingConfig) -> ScalpingV1 {
         let problems = config.validate();
         assert!(problems.is_empty(), "scalping_v1 is given a validated configuration: {problems:?}");
-        let breaker = || Breaker::new(config.refusal_cooldown, config.refusal_pause, config.refusals_max);
+        let breaker = |pause: Duration| Breaker::new(config.refusal_cooldown.min(pause), pause, config.refusals_max);
         ScalpingV1 {
             pace: Pace::new(config.orders_per_second_max),
-            entry_breaker: breaker(),
-            exit_breaker: breaker(),
+            entry_breaker: breaker(config.refusal_pause),
+            rest_breaker: breaker(config.refusal_pause),
+            taking_breaker: breaker(config.refusal_pause.min(TAKING_PAUSE_MAX)),
             crossings: 0,
             config,
         }
@@ -69,7 +77,7 @@ impl ScalpingV1 {
             orders.cancel(order);
         }
         let working = view.orders.live().next().is_some();
-        let ready = self.entry_breaker.allows(view.now) && self.pace.allows(view.now, ORDERS_KEPT_FOR_EXITS);
+        let ready = self.entry_breaker.allows(view.now) && self.pace.allows(view.now, ORDERS_KEPT_FOR_TAKING);
         let Some(side) = self.wanted(reading).filter(|_| !working && ready) else { return };
         let price = self.entry_price(view.instrument, reading, side);
         let Some(adjusted) = self.entry_order(view, reading, side, price) else {
@@ -137,11 +145,13 @@ impl ScalpingV1 {
                 orders.cancel(order);
             }
         }
-        if working || !self.exit_breaker.allows(view.now) || !self.pace.allows(view.now, 0) {
+        let taking = exit.is_taking();
+        let kept = if taking { 0 } else { self.kept_for_taking() };
+        if working || !self.exit_breaker(taking).allows(view.now) || !self.pace.allows(view.now, kept) {
             return;
         }
         let Some(Adjusted { price, qty }) = fit else {
-            self.exit_breaker.refused(Refusal::Unfit, view.now);
+            self.exit_breaker(taking).refused(Refusal::Unfit, view.now);
             return;
         };
         let limit = |price, time_in_force| LimitOrder { side, price, qty, time_in_force, reduce_only: true };
@@ -152,8 +162,17 @@ impl ScalpingV1 {
         };
         if placed.is_some() {
             self.pace.note(view.now);
-            self.crossings += u32::from(exit.is_taking());
+            self.crossings = self.crossings.saturating_add(u32::from(taking));
         }
+    }
+
+    /// Of two orders a second an entry and its profit order leave nothing to keep.
+    const fn kept_for_taking(&self) -> usize {
+        if self.config.orders_per_second_max > 2 { ORDERS_KEPT_FOR_TAKING } else { 0 }
+    }
+
+    const fn exit_breaker(&mut self, taking: bool) -> &mut Breaker {
+        if taking { &mut self.taking_breaker } else { &mut self.rest_breaker }
     }
 
     /// The exit for now, made to fit the filters; one that takes at a price no filter allows becomes a market order.
@@ -219,7 +238,8 @@ impl ScalpingV1 {
     }
 
     fn is_near(&self, instrument: &Instrument, price: Price, wanted: Price) -> bool {
-        (price - wanted).abs() < instrument.offset_ticks(Price::ZERO, self.config.reprice_ticks)
+        let near = instrument.offset_ticks(Price::ZERO, self.config.reprice_ticks);
+        price.units().abs_diff(wanted.units()) < near.units().unsigned_abs()
     }
 }
 
@@ -229,7 +249,7 @@ impl Strategy for ScalpingV1 {
     }
 
     fn on_update(&mut self, view: &View<'_>, orders: &mut Orders) {
-        for breaker in [&mut self.entry_breaker, &mut self.exit_breaker] {
+        for breaker in [&mut self.entry_breaker, &mut self.rest_breaker, &mut self.taking_breaker] {
             if let Some(code) = breaker.take_alarm() {
                 orders.notice("scalping_v1 pauses: the same refusal again and again", code);
             }
@@ -254,13 +274,14 @@ impl Strategy for ScalpingV1 {
     }
 
     fn on_report(&mut self, order: &OwnOrder, event: &OrderEvent) {
-        let breaker = if order.reduce_only { &mut self.exit_breaker } else { &mut self.entry_breaker };
+        let resting = order.time_in_force == TimeInForce::Gtx;
+        let breaker = if order.reduce_only { self.exit_breaker(!resting) } else { &mut self.entry_breaker };
         let over = order.stage == OrderStage::Ended;
         match event.change {
             OrderChange::Denied(reason) if over => breaker.refused(Refusal::Denied(reason), event.at),
             OrderChange::Refused { code } => breaker.refused(Refusal::Refused(code), event.at),
             OrderChange::Accepted { .. } => breaker.accepted(),
-            OrderChange::Expired if order.time_in_force == TimeInForce::Gtx => breaker.rest(event.at),
+            OrderChange::Expired if resting => breaker.rest(event.at),
             OrderChange::Denied(_)
             | OrderChange::Expired
             | OrderChange::Sent
@@ -324,5 +345,7 @@ const fn direction(side: Side) -> f64 {
     }
 }
 
-/// Of the orders in any second, so many are kept for exits.
-const ORDERS_KEPT_FOR_EXITS: usize = 1;
+/// Of the orders in any second, so many are kept for exits that take.
+const ORDERS_KEPT_FOR_TAKING: usize = 1;
+/// Longest pause of exits that take: a position past its stop must not wait for a person.
+const TAKING_PAUSE_MAX: Duration = Duration::from_millis(500);

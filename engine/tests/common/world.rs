@@ -126,7 +126,7 @@ impl World {
         let counter = || parts[0].parse::<u32>().unwrap();
         match name {
             "wait" => self.wait(rest.parse().unwrap()),
-            "gate" => self.gate(rest == "open"),
+            "gate" => self.gate_for(rest),
             "book" => self.book(&parts),
             "top" => self.top(&parts),
             "mark" => self.mark(parts[0]),
@@ -159,7 +159,18 @@ impl World {
     }
 
     pub fn gate(&mut self, open: bool) {
-        let reason = if open { GateReason::Reconciled } else { GateReason::InDoubt };
+        self.gate_for(if open { "open" } else { "closed" });
+    }
+
+    /// `open`, `closed` (nothing but cancels), or the reason of a gate that is closed.
+    fn gate_for(&mut self, word: &str) {
+        use GateReason::{AccountTrouble, InDoubt, OrderSocketDown, Reconciled, Starting, Stopping, UserStreamDown};
+        let reasons = [Starting, OrderSocketDown, UserStreamDown, InDoubt, AccountTrouble, Stopping];
+        let (open, reason) = match word {
+            "open" => (true, Reconciled),
+            "closed" => (false, Stopping),
+            _ => (false, reasons.into_iter().find(|reason| format!("{reason:?}") == word).unwrap()),
+        };
         let at = self.now();
         self.from_oms.push(Report::Gate { open, reason, at }).unwrap();
     }

@@ -15,7 +15,7 @@ use optiflow_wire::down::Down;
 
 use super::symbol::Symbol;
 use super::tally::{Count, Tally};
-use super::{FeedPorts, Route};
+use super::{FeedPorts, FeedSymbol, Route};
 use crate::binance::streams::{SNAPSHOT_WEIGHT, snapshot_call};
 use crate::binance::{Decoder, Message, Symbols};
 use crate::sync::Joined;
@@ -44,12 +44,12 @@ struct RouteState {
 }
 
 impl<C: Clock> Desk<C> {
-    pub(super) fn new(names: &[SymbolName], silence: Silence, clock: C, ports: FeedPorts) -> Desk<C> {
-        let ids = (0u16..).map(SymbolId);
+    pub(super) fn new(symbols: &[FeedSymbol], silence: Silence, clock: C, ports: FeedPorts) -> Desk<C> {
+        let names: Vec<SymbolName> = symbols.iter().map(|symbol| symbol.name).collect();
         Desk {
             clock,
-            decoder: Decoder::new(Symbols::new(names)),
-            symbols: ids.zip(names).map(|(id, &name)| Symbol::new(id, name)).collect(),
+            decoder: Decoder::new(Symbols::new(&names)),
+            symbols: symbols.iter().map(Symbol::new).collect(),
             watch: Watch::new(silence, names.len()),
             routes: Default::default(),
             weight: Window::new(SNAPSHOT_WEIGHT_MINUTE_MAX, Duration::from_secs(60)),
@@ -110,6 +110,9 @@ impl<C: Clock> Desk<C> {
         let heard = match self.decoder.decode(payload) {
             Ok(Message::Depth { symbol, diff }) => {
                 let accepted = symbols[symbol.index()].depth(received, &diff, ports, tally);
+                if !accepted && symbols[symbol.index()].needs_care(received) {
+                    self.care_at = AT_ONCE;
+                }
                 accepted.then_some((symbol, StreamKind::Depth))
             }
             Ok(Message::Top(top)) => {
@@ -121,8 +124,8 @@ impl<C: Clock> Desk<C> {
                 accepted.then_some((trade.symbol, StreamKind::Trade))
             }
             Ok(Message::Mark(mark)) => {
-                symbols[mark.symbol.index()].mark(received, &mark, ports, tally);
-                Some((mark.symbol, StreamKind::Mark))
+                let accepted = symbols[mark.symbol.index()].mark(received, &mark, ports, tally);
+                accepted.then_some((mark.symbol, StreamKind::Mark))
             }
             Ok(Message::Other) => None,
             Err(error) => {
@@ -179,11 +182,13 @@ impl<C: Clock> Desk<C> {
             return;
         }
         match self.decoder.snapshot(&mut reply.body) {
-            Ok(snapshot) => match symbol.snapshot(now, attempt, reply.received, &snapshot, &mut self.ports) {
-                Joined::Refetch => self.tally.add(Count::SnapshotUnjoined),
-                Joined::Live | Joined::Waiting | Joined::Unasked | Joined::Lost(_) => {}
-            },
-            Err(_) => {
+            Ok(snapshot) if symbol.is_plausible(&snapshot) => {
+                match symbol.snapshot(now, attempt, reply.received, &snapshot, &mut self.ports) {
+                    Joined::Refetch => self.tally.add(Count::SnapshotUnjoined),
+                    Joined::Live | Joined::Waiting | Joined::Unasked | Joined::Lost(_) => {}
+                }
+            }
+            Ok(_) | Err(_) => {
                 symbol.sync.request_failed(attempt);
                 self.tally.add(Count::SnapshotFailed);
             }

@@ -7,9 +7,10 @@ use optiflow_base::ids::{SymbolId, SymbolName};
 use optiflow_base::market::{BookLoss, MarketBody, MarketEvent};
 use optiflow_base::ring::Tx;
 
-use super::FeedPorts;
 use super::tally::{Count, Tally};
+use super::{FeedPorts, FeedSymbol};
 use crate::binance::{Mark, Top, Trade};
+use crate::plausible::{Plausible, is_price};
 use crate::sync::{Admit, Diff, Joined, Snapshot, SymbolSync};
 
 /// A symbol's state.
@@ -17,6 +18,7 @@ pub(super) struct Symbol {
     id: SymbolId,
     pub(super) name: SymbolName,
     pub(super) sync: SymbolSync,
+    plausible: Plausible,
     top_id: Option<u64>,
     trade_id: Option<u64>,
     /// A loss that the quotes ring was not told yet.
@@ -24,12 +26,19 @@ pub(super) struct Symbol {
 }
 
 impl Symbol {
-    pub(super) fn new(id: SymbolId, name: SymbolName) -> Symbol {
-        Symbol { id, name, sync: SymbolSync::new(id), top_id: None, trade_id: None, owed_quotes: None }
+    pub(super) fn new(symbol: &FeedSymbol) -> Symbol {
+        let &FeedSymbol { id, name, tick_size } = symbol;
+        let (sync, plausible) = (SymbolSync::new(id), Plausible::new(tick_size));
+        Symbol { id, name, sync, plausible, top_id: None, trade_id: None, owed_quotes: None }
     }
 
-    /// A diff; false when it says nothing new.
+    /// A diff; false when it says nothing new, or nothing that can be true: then the book is lost.
     pub(super) fn depth(&mut self, received: Nanos, diff: &Diff<'_>, ports: &mut FeedPorts, tally: &mut Tally) -> bool {
+        if !(self.plausible.levels(diff.bids) && self.plausible.levels(diff.asks)) {
+            tally.add(Count::Malformed);
+            self.malformed(received, ports);
+            return false;
+        }
         let was_live = self.sync.is_live();
         match self.sync.diff(received, diff, &mut ports.market) {
             Admit::Applied => {
@@ -61,6 +70,11 @@ impl Symbol {
         self.lost(received, was_live, BookLoss::Malformed, ports);
     }
 
+    /// Can the answer to a snapshot call be true?
+    pub(super) fn is_plausible(&self, snapshot: &Snapshot<'_>) -> bool {
+        self.plausible.levels(snapshot.bids) && self.plausible.levels(snapshot.asks)
+    }
+
     /// The answer to a snapshot call.
     pub(super) fn snapshot(
         &mut self,
@@ -79,8 +93,12 @@ impl Symbol {
         joined
     }
 
-    /// Best prices; false when they are not newer than the last ones.
+    /// Best prices; false when they are not newer than the last ones, or cannot be true. The book is none of their concern.
     pub(super) fn top(&mut self, received: Nanos, top: &Top, ports: &mut FeedPorts, tally: &mut Tally) -> bool {
+        if !(self.plausible.touch(top.bid) && self.plausible.touch(top.ask)) {
+            tally.add(Count::Malformed);
+            return false;
+        }
         let is_new = self.top_id.is_none_or(|known| top.update_id > known);
         if is_new {
             self.top_id = Some(top.update_id);
@@ -93,8 +111,12 @@ impl Symbol {
         is_new
     }
 
-    /// A trade; false when it is not newer than the last one.
+    /// A trade; false when it is not newer than the last one, or cannot be true.
     pub(super) fn trade(&mut self, received: Nanos, trade: &Trade, ports: &mut FeedPorts, tally: &mut Tally) -> bool {
+        if !self.plausible.trade(trade.price, trade.qty) {
+            tally.add(Count::Malformed);
+            return false;
+        }
         let is_new = self.trade_id.is_none_or(|known| trade.id > known);
         if is_new {
             self.trade_id = Some(trade.id);
@@ -105,12 +127,17 @@ impl Symbol {
         is_new
     }
 
-    /// A mark price.
-    pub(super) fn mark(&mut self, received: Nanos, mark: &Mark, ports: &mut FeedPorts, tally: &mut Tally) {
+    /// A mark price; false when it cannot be true.
+    pub(super) fn mark(&mut self, received: Nanos, mark: &Mark, ports: &mut FeedPorts, tally: &mut Tally) -> bool {
         assert_eq!(mark.symbol, self.id, "a message goes to its own symbol");
+        if !is_price(mark.mark) {
+            tally.add(Count::Malformed);
+            return false;
+        }
         let event = MarketEvent { received, body: mark.body() };
         offer(&mut ports.market, event, Count::MarketFull, tally);
         offer(&mut ports.quotes, event, Count::QuotesFull, tally);
+        true
     }
 
     /// The connection of diffs and best prices is gone.

@@ -12,7 +12,7 @@ use optiflow_base::log::Log;
 pub(super) enum Count {
     /// A subscribed message that the scanner left to the general parser.
     Fallback,
-    /// A message that could not be understood.
+    /// A message that could not be understood, or that says what cannot be true.
     Malformed,
     /// An event behind the one before it, dropped.
     Old,

@@ -1,5 +1,7 @@
 //! A feed stage over memory pipes, with a server and a control thread played by the test, under a clock moved by hand.
 
+#![allow(dead_code)]
+
 use std::collections::HashMap;
 use std::io::{ErrorKind, Read, Write};
 use std::rc::Rc;
@@ -67,8 +69,8 @@ impl World {
             path: "/".to_owned(),
             tls: None,
         };
-        let ids = (0..).map(SymbolId);
-        let symbols = ids.zip(names(symbols)).map(|(id, name)| FeedSymbol { id, name }).collect();
+        let (ids, tick_size) = ((0..).map(SymbolId), "0.1".parse().unwrap());
+        let symbols = ids.zip(names(symbols)).map(|(id, name)| FeedSymbol { id, name, tick_size }).collect();
         let config = FeedConfig {
             symbols,
             public: endpoint(1),
@@ -214,6 +216,12 @@ pub fn depth(symbol: &str, first_id: u64, last_id: u64, previous_id: u64) -> Str
     format!(
         r#"{{"stream":"{stream}@depth@100ms","data":{{"e":"depthUpdate","E":2,"T":1,"s":"{symbol}","U":{first_id},"u":{last_id},"pu":{previous_id},"b":[["1","2"]],"a":[]}}}}"#
     )
+}
+
+/// A diff whose one bid has this price and quantity.
+pub fn depth_of(symbol: &str, last_id: u64, previous_id: u64, level: (&str, &str)) -> String {
+    let level = format!(r#"["{}","{}"]"#, level.0, level.1);
+    depth(symbol, previous_id + 1, last_id, previous_id).replace(r#"["1","2"]"#, &level)
 }
 
 pub fn top(symbol: &str, update_id: u64) -> String {

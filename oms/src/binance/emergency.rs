@@ -54,3 +54,73 @@ const ORDER: &str = "/fapi/v1/order";
 const OPEN_ORDERS: &str = "/fapi/v1/openOrders";
 /// Looks and cancels, per symbol.
 const ROUNDS_MAX: usize = 3;
+
+#[cfg(test)]
+mod tests {
+    use optiflow_base::clock::{Nanos, VirtualClock};
+
+    use super::*;
+    use crate::binance::rest::{answer, client, server};
+
+    fn names(all: &[&str]) -> Vec<SymbolName> {
+        all.iter().map(|name| SymbolName::from(name).unwrap()).collect()
+    }
+
+    fn listed(clients: &[&str]) -> String {
+        let row = |client: &&str| format!(r#"{{"orderId":1,"clientOrderId":"{client}"}}"#);
+        answer("200 OK", "", &format!("[{}]", clients.iter().map(row).collect::<Vec<_>>().join(",")))
+    }
+
+    /// Method, path and the query without its signed end.
+    fn asked(heads: &std::sync::mpsc::Receiver<String>) -> Vec<String> {
+        let line = |head: String| head.split("&recvWindow=").next().unwrap_or_default().to_owned();
+        heads.try_iter().map(line).collect()
+    }
+
+    #[test]
+    fn only_orders_of_ours_are_cancelled_one_by_one_and_looked_for_again() {
+        let done = answer("200 OK", "", "{}");
+        let gone = answer("400 Bad Request", "", r#"{"code":-2011,"msg":"Unknown order sent."}"#);
+        let answers = vec![
+            listed(&["of-00000001-00000001", "web_abc", "of-00000001-00000002"]),
+            done,
+            gone,
+            listed(&["web_abc"]),
+            listed(&[]),
+            listed(&[]),
+        ];
+        let (base, heads) = server(answers);
+        let clock = VirtualClock::new(Nanos::from_millis(1_000));
+        let left = cancel_ours(&mut client(&base), &clock, &names(&["BTCUSDT", "ETHUSDT"])).unwrap();
+        assert_eq!(left, 0);
+        let expected = [
+            "GET /fapi/v1/openOrders?symbol=BTCUSDT",
+            "DELETE /fapi/v1/order?symbol=BTCUSDT&origClientOrderId=of-00000001-00000001",
+            "DELETE /fapi/v1/order?symbol=BTCUSDT&origClientOrderId=of-00000001-00000002",
+            "GET /fapi/v1/openOrders?symbol=BTCUSDT",
+            "GET /fapi/v1/openOrders?symbol=ETHUSDT",
+            "GET /fapi/v1/openOrders?symbol=ETHUSDT",
+        ];
+        assert_eq!(asked(&heads), expected);
+    }
+
+    #[test]
+    fn what_stays_open_is_counted_after_a_bounded_number_of_rounds() {
+        let stuck = || listed(&["of-00000001-00000001"]);
+        let refused = || answer("400 Bad Request", "", r#"{"code":-1000,"msg":"?"}"#);
+        let rounds = (0..ROUNDS_MAX).flat_map(|_| [refused(), stuck()]);
+        let (base, heads) = server(std::iter::once(stuck()).chain(rounds).collect());
+        let clock = VirtualClock::new(Nanos::from_millis(1_000));
+        assert_eq!(cancel_ours(&mut client(&base), &clock, &names(&["BTCUSDT"])).unwrap(), 1);
+        assert_eq!(asked(&heads).len(), 1 + 2 * ROUNDS_MAX);
+    }
+
+    #[test]
+    fn when_the_exchange_cannot_be_asked_nobody_knows() {
+        for bad in [answer("503 Service Unavailable", "", "Service Unavailable."), answer("200 OK", "", "<html>")] {
+            let (base, _heads) = server(vec![bad]);
+            let clock = VirtualClock::new(Nanos::from_millis(1_000));
+            assert!(cancel_ours(&mut client(&base), &clock, &names(&["BTCUSDT"])).is_err());
+        }
+    }
+}

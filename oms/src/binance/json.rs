@@ -11,11 +11,20 @@ use optiflow_base::decimal::{self, DECIMALS, DecimalError};
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, IgnoredAny, SeqAccess, Visitor};
 
-/// A decimal in a string (or a plain integer), exactly.
+/// A decimal in a string (or a plain integer), exactly; more than `MAX` units either way is refused.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Exact(pub i64);
+pub struct Exact<const MAX: i64 = { i64::MAX }>(pub i64);
 
-/// A decimal in a string, cut after eight decimals: for averages, which may have more.
+/// A price, at most what any market could show.
+pub type PriceText = Exact<PRICE_MAX>;
+
+/// A quantity, at most what any market could show.
+pub type QtyText = Exact<QTY_MAX>;
+
+/// An amount of money, at most what any account could hold.
+pub type MoneyText = Exact<MONEY_MAX>;
+
+/// An average price in a string, cut after eight decimals, because it may have more; at most `PRICE_MAX`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Cut(pub i64);
 
@@ -42,16 +51,23 @@ impl<T, const LEN: usize> Default for Bounded<T, LEN> {
     }
 }
 
-impl<'de> Deserialize<'de> for Exact {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Exact, D::Error> {
-        from.deserialize_any(Number { read: decimal::parse }).map(Exact)
+impl<'de, const MAX: i64> Deserialize<'de> for Exact<MAX> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let units = from.deserialize_any(Number { read: decimal::parse })?;
+        within(units, MAX).map(Exact)
     }
 }
 
 impl<'de> Deserialize<'de> for Cut {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Cut, D::Error> {
-        from.deserialize_any(Number { read: parse_cut }).map(Cut)
+        let units = from.deserialize_any(Number { read: parse_cut })?;
+        within(units, PRICE_MAX).map(Cut)
     }
+}
+
+/// What follows adds and multiplies: a number that no market shows stops here.
+fn within<E: Error>(units: i64, max: i64) -> Result<i64, E> {
+    if units.unsigned_abs() <= max.unsigned_abs() { Ok(units) } else { Err(E::custom("beyond any market")) }
 }
 
 impl<'de> Deserialize<'de> for Whole {
@@ -167,9 +183,33 @@ impl<'de, T: Deserialize<'de>, const LEN: usize> Visitor<'de> for ListVisitor<T,
     }
 }
 
+/// Highest price, 10⁻⁸: a thousand million of the quote asset.
+pub const PRICE_MAX: i64 = 1_000_000_000 * decimal::UNITS;
+/// Largest quantity or position, 10⁻⁸: ten thousand million contracts, far beyond any filter.
+pub const QTY_MAX: i64 = 10_000_000_000 * decimal::UNITS;
+/// Largest balance or fee, 10⁻⁸: ten thousand million of its asset.
+pub const MONEY_MAX: i64 = 10_000_000_000 * decimal::UNITS;
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn numbers_beyond_any_market_are_refused_at_the_edge() {
+        let reads = |text: &str| {
+            let quoted = format!("\"{text}\"");
+            let price = serde_json::from_str::<PriceText>(&quoted).is_ok();
+            let average = serde_json::from_str::<Cut>(&quoted).is_ok();
+            let qty = serde_json::from_str::<QtyText>(&quoted).is_ok();
+            (price, average, qty, serde_json::from_str::<MoneyText>(&quoted).is_ok())
+        };
+        assert_eq!(reads("1000000000"), (true, true, true, true));
+        assert_eq!(reads("1000000000.00000001"), (false, false, true, true));
+        assert_eq!(reads("-10000000000"), (false, false, true, true));
+        assert_eq!(reads("10000000000.00000001"), (false, false, false, false));
+        assert_eq!(reads("-92233720368.54775808"), (false, false, false, false));
+        assert!(serde_json::from_str::<Exact>("\"92233720368\"").is_ok(), "where nothing is computed");
+    }
 
     #[test]
     fn numbers_are_read_as_they_are_written() {

@@ -28,6 +28,12 @@ pub enum Meaning {
     Account,
     /// Too many requests or orders: wait.
     Limit,
+    /// The order's own terms ended it at once (post-only would take, FOK could not fill): a normal end, not a refusal.
+    Lapsed,
+    /// The exchange takes no order that would increase a position: pause those, exits go on.
+    HaltIncrease,
+    /// Position or open orders are not there what they are here: compare everything.
+    Disagreement,
     /// The exchange does not know the order (any more, or yet).
     NotFound,
     /// The listen key has expired.
@@ -81,17 +87,25 @@ const fn by_code(code: i32) -> (Outcome, Meaning) {
         -2011 | -2013 => (Refused, Meaning::NotFound),
         -1125 => (Refused, Meaning::ListenKey),
         // Throttled, malformed, unsupported.
-        -1008 | -1010 | -1013 | -1014 | -1016 | -1020 => (Refused, Meaning::Plain),
+        -1008 | -1010 | -1013 | -1014 | -1020 => (Refused, Meaning::Plain),
         -1106..=-1100 | -1130 | -1111 | -1112 | -1118..=-1114 => (Refused, Meaning::Plain),
-        -1122..=-1120 | -1128..=-1127 => (Refused, Meaning::Plain),
+        -1120 | -1128..=-1127 => (Refused, Meaning::Plain),
+        // Reduce-only by rules, risk control or leverage; symbol or service closed.
+        -1016 | -1122..=-1121 | -2028..=-2027 | -4107..=-4105 | -4141..=-4140 | -4189 | -4401..=-4400 => {
+            (Refused, Meaning::HaltIncrease)
+        }
+        // What we hold or have open is not what the order took for granted.
+        -2022 | -2025..=-2024 => (Refused, Meaning::Disagreement),
+        // Post-only that would take, FOK that could not fill.
+        -5022..=-5021 => (Refused, Meaning::Lapsed),
         // Business refusals of an order.
-        -2010 | -2022..=-2018 | -2028..=-2024 => (Refused, Meaning::Plain),
+        -2010 | -2021..=-2018 | -2026 => (Refused, Meaning::Plain),
         -4016..=-4000 | -4021 | -4024..=-4023 | -4028 => (Refused, Meaning::Plain),
         -4045..=-4044 | -4055..=-4047 | -4062 | -4068..=-4067 | -4082 => (Refused, Meaning::Plain),
-        -4107..=-4104 | -4118..=-4117 | -4120 | -4131 | -4142..=-4137 => (Refused, Meaning::Plain),
-        -4161 | -4164 | -4166 | -4184..=-4183 | -4189 | -4211..=-4202 => (Refused, Meaning::Plain),
-        -4403..=-4400 | -4531 => (Refused, Meaning::Plain),
-        -5022..=-5021 | -5026..=-5024 | -5029 | -5041..=-5037 | -5043 => (Refused, Meaning::Plain),
+        -4104 | -4118..=-4117 | -4120 | -4131 | -4139..=-4137 | -4142 => (Refused, Meaning::Plain),
+        -4161 | -4164 | -4166 | -4184..=-4183 | -4211..=-4202 => (Refused, Meaning::Plain),
+        -4403..=-4402 | -4531 => (Refused, Meaning::Plain),
+        -5026..=-5024 | -5029 | -5041..=-5037 | -5043 => (Refused, Meaning::Plain),
         _ => (Unknown, Meaning::Plain),
     }
 }
@@ -175,8 +189,16 @@ mod tests {
             (-1125, Meaning::ListenKey),
             (-2019, Meaning::Plain),
             (1, Meaning::Plain),
+            (-5022, Meaning::Lapsed),
+            (-5021, Meaning::Lapsed),
         ] {
             assert_eq!(meaning(code), expected, "{code}");
+        }
+        for code in [-1016, -1121, -1122, -2027, -2028, -4105, -4106, -4107, -4140, -4141, -4189, -4400, -4401] {
+            assert_eq!(meaning(code), Meaning::HaltIncrease, "{code}");
+        }
+        for code in [-2022, -2024, -2025] {
+            assert_eq!(meaning(code), Meaning::Disagreement, "{code}");
         }
     }
 

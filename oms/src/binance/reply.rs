@@ -11,7 +11,7 @@ use optiflow_base::order::Usage;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use crate::binance::json::{Exact, Text, Whole};
+use crate::binance::json::{QtyText, Text, Whole};
 use crate::binance::outcome::{self, Outcome};
 use crate::binance::truth::Status;
 
@@ -156,7 +156,7 @@ impl<'de> Visitor<'de> for ResultVisitor {
             match &*key {
                 "orderId" => id = Some(map.next_value::<Whole>()?),
                 "status" => status = Some(Status::parse(&map.next_value::<Text<'de>>()?)),
-                "executedQty" => executed = Some(map.next_value::<Exact>()?),
+                "executedQty" => executed = Some(map.next_value::<QtyText>()?),
                 "updateTime" => update_ms = map.next_value::<Whole>()?.0,
                 _ => {
                     map.next_value::<IgnoredAny>()?;

@@ -217,7 +217,9 @@ const LIMITED_PAUSE: Duration = Duration::from_secs(60);
 /// Silence after 418 (shortest ban) or a firewall's 403 without `Retry-After`.
 const BANNED_PAUSE: Duration = Duration::from_secs(120);
 /// The longest documented ban.
-const PAUSE_MAX: Duration = Duration::from_secs(3 * 24 * 3600);
+pub const PAUSE_MAX: Duration = Duration::from_secs(3 * 24 * 3600);
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+pub(crate) use tests::{answer, client, server};

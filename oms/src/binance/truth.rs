@@ -7,12 +7,14 @@ use optiflow_base::ids::{ExchangeOrderId, TradeId};
 use optiflow_base::money::{Notional, Price, Qty, Side};
 use serde::Deserialize;
 
-use crate::binance::json::{Cut, Exact, Whole};
+use crate::binance::json::{Cut, MoneyText, PriceText, QtyText, Whole};
 use crate::order::{End, Fact, Fill};
 
 /// An order as a query shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OrderTruth {
+    /// Venue symbol.
+    pub symbol: String,
     /// Client order id.
     pub client: String,
     /// The exchange's id.
@@ -107,7 +109,7 @@ pub fn order(body: &[u8]) -> Result<OrderTruth, serde_json::Error> {
     serde_json::from_slice::<RawOrder>(body).map(OrderTruth::from)
 }
 
-/// All open orders of a symbol: `GET /fapi/v1/openOrders`.
+/// All open orders, of a symbol or of all: `GET /fapi/v1/openOrders`.
 pub fn orders(body: &[u8]) -> Result<Vec<OrderTruth>, serde_json::Error> {
     serde_json::from_slice::<Vec<RawOrder>>(body).map(|rows| rows.into_iter().map(OrderTruth::from).collect())
 }
@@ -165,14 +167,16 @@ pub fn printable(bytes: &[u8]) -> String {
 #[serde(rename_all = "camelCase")]
 struct RawOrder {
     order_id: u64,
+    symbol: String,
     client_order_id: String,
     status: String,
-    executed_qty: Exact,
+    executed_qty: QtyText,
 }
 
 impl From<RawOrder> for OrderTruth {
     fn from(raw: RawOrder) -> OrderTruth {
         OrderTruth {
+            symbol: raw.symbol,
             exchange_id: ExchangeOrderId(raw.order_id),
             status: Status::parse(&raw.status),
             executed: Qty::from_units(raw.executed_qty.0),
@@ -186,9 +190,9 @@ impl From<RawOrder> for OrderTruth {
 struct RawTrade {
     id: u64,
     order_id: u64,
-    price: Exact,
-    qty: Exact,
-    commission: Exact,
+    price: PriceText,
+    qty: QtyText,
+    commission: MoneyText,
     commission_asset: String,
     maker: bool,
     buyer: bool,
@@ -220,7 +224,7 @@ struct RawPosition {
     symbol: String,
     #[serde(default = "both")]
     position_side: String,
-    position_amt: Exact,
+    position_amt: QtyText,
     entry_price: Cut,
 }
 
@@ -231,7 +235,7 @@ fn both() -> String {
 #[derive(Deserialize)]
 struct RawBalance {
     asset: String,
-    balance: Exact,
+    balance: MoneyText,
 }
 
 #[derive(Deserialize)]

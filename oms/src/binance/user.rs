@@ -11,7 +11,7 @@ use optiflow_base::ids::{ExchangeOrderId, TradeId};
 use optiflow_base::money::{Notional, Price, Qty, Side};
 use serde::Deserialize;
 
-use crate::binance::json::{Bounded, Cut, Exact, Text, Whole};
+use crate::binance::json::{Bounded, Cut, MoneyText, PriceText, QtyText, Text, Whole};
 use crate::binance::truth::Status;
 use crate::order::Fill;
 
@@ -198,13 +198,13 @@ struct RawOrder<'a> {
     status: Text<'a>,
     i: u64,
     #[serde(default)]
-    l: Exact,
+    l: QtyText,
     #[serde(default)]
-    z: Exact,
+    z: QtyText,
     #[serde(default, rename = "L")]
-    price: Exact,
+    price: PriceText,
     #[serde(default)]
-    n: Exact,
+    n: MoneyText,
     #[serde(default, borrow, rename = "N")]
     asset: Option<Text<'a>>,
     #[serde(default, rename = "T")]
@@ -274,14 +274,14 @@ struct RawAccount<'a> {
 struct RawWallet<'a> {
     #[serde(borrow)]
     a: Text<'a>,
-    wb: Exact,
+    wb: MoneyText,
 }
 
 #[derive(Deserialize)]
 struct RawPosition<'a> {
     #[serde(borrow)]
     s: Text<'a>,
-    pa: Exact,
+    pa: QtyText,
     #[serde(default)]
     ep: Cut,
     #[serde(default, borrow)]

@@ -11,7 +11,7 @@ use super::listen_key::Learned;
 use super::reconcile::usable;
 use crate::binance::outcome::{Meaning, Outcome, classify, meaning};
 use crate::binance::truth::{self, Status};
-use crate::order::{Fact, State};
+use crate::order::{Fact, Order, State};
 use crate::time::TimeSample;
 
 impl<C: Clock> Core<C> {
@@ -34,11 +34,13 @@ impl<C: Clock> Core<C> {
             Purpose::KeepAlive => self.on_kept_alive(now, reply, error.code),
             Purpose::Query(id) => self.on_order_query(now, id, reply, &error),
             Purpose::OrderTrades(id) => self.on_order_trades(now, id, reply),
+            Purpose::IsListed(id) => self.on_is_listed(now, id, reply),
             Purpose::OpenOrders(_)
+            | Purpose::AllOpenOrders
             | Purpose::Trades(_)
             | Purpose::Positions
             | Purpose::Balance
-            | Purpose::CancelOne(_)
+            | Purpose::CancelOne
             | Purpose::CancelAll(_) => {
                 if self.stopping.is_some() {
                     self.on_stopping_answer(now, purpose, reply);
@@ -65,11 +67,14 @@ impl<C: Clock> Core<C> {
             Purpose::Time => self.clock_sync.failed(now),
             Purpose::ListenKey | Purpose::KeepAlive => self.listen_key.failed(now),
             Purpose::Query(id) | Purpose::OrderTrades(id) => self.ask_again(now, id),
+            // The next "not found" asks again.
+            Purpose::IsListed(_) => {}
             Purpose::OpenOrders(_)
+            | Purpose::AllOpenOrders
             | Purpose::Trades(_)
             | Purpose::Positions
             | Purpose::Balance
-            | Purpose::CancelOne(_)
+            | Purpose::CancelOne
             | Purpose::CancelAll(_) => {
                 if self.stopping.is_some() {
                     self.on_stopping_answer(now, purpose, &reply);
@@ -87,7 +92,7 @@ impl<C: Clock> Core<C> {
         };
         let sample = TimeSample { sent: reply.sent, received: reply.received, server_ms };
         let Some(offset) = self.clock_sync.sampled(now, sample) else { return };
-        let change_ms = (offset - self.time.offset()) / 1_000_000;
+        let change_ms = offset.saturating_sub(self.time.offset()) / 1_000_000;
         if change_ms.abs() >= CLOCK_CHANGE_WORTH_SAYING_MS {
             self.desk.reporter.notice(now, "exchange clock moved against ours, ms", change_ms);
         }
@@ -163,7 +168,38 @@ impl<C: Clock> Core<C> {
             (_, false) => {
                 self.desk.reporter.notice(now, "an order that exists is not found; it stays exposure", counter);
             }
-            (_, true) => {
+            (_, true) => self.ask_whether_listed(now, id),
+        }
+    }
+
+    /// Two of the exchange's answers must agree before an order that existed is given up. When this cannot be asked now,
+    /// the next "not found" asks.
+    fn ask_whether_listed(&mut self, now: Nanos, id: OrderId) {
+        if let Some(order) = self.desk.table.get(id) {
+            let query = symbol_query(&self.names[order.symbol.index()], format_args!(""));
+            self.calls.ask(now, Purpose::IsListed(id), query);
+        }
+    }
+
+    fn on_is_listed(&mut self, now: Nanos, id: OrderId, reply: &RestReply) {
+        let Some(rows) = usable(reply, truth::orders) else { return };
+        let missed =
+            |order: &Order| !order.state().is_end() && order.doubt.is_some_and(|doubt| doubt.is_forgotten(now));
+        if !self.desk.table.get(id).is_some_and(missed) {
+            return;
+        }
+        let counter = i64::from(id.counter());
+        match rows.iter().find(|row| OrderId::parse(row.client.as_bytes()) == Some(id)) {
+            Some(row) => {
+                self.desk.reporter.notice(
+                    now,
+                    "an order that is not found is listed as open; it stays exposure",
+                    counter,
+                );
+                self.desk.learn(now, 0, id, row.status.fact(row.exchange_id, row.executed));
+                self.answer_question(now, id);
+            }
+            None => {
                 self.desk.reporter.notice(now, "an order that existed is forgotten; booked as cancelled", counter);
                 self.desk.learn(now, 0, id, Fact::Forgotten);
             }

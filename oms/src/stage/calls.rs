@@ -23,6 +23,10 @@ pub enum Purpose {
     KeepAlive,
     /// Everything open in a symbol.
     OpenOrders(SymbolId),
+    /// Everything open in any symbol.
+    AllOpenOrders,
+    /// Everything open in the symbol of an order that is not found: is it there?
+    IsListed(OrderId),
     /// One of our orders.
     Query(OrderId),
     /// The trades of one of our orders.
@@ -34,7 +38,7 @@ pub enum Purpose {
     /// The wallet.
     Balance,
     /// The end of one order.
-    CancelOne(SymbolId),
+    CancelOne,
     /// The end of everything open in a symbol.
     CancelAll(SymbolId),
 }
@@ -108,21 +112,38 @@ pub fn symbol_query(name: &str, rest: std::fmt::Arguments<'_>) -> ArrayString<QU
     query
 }
 
+/// A symbol that somebody else has written, as it may stand in a query: there are some outside ASCII.
+pub fn in_query(symbol: &str) -> String {
+    let mut written = String::new();
+    for byte in symbol.bytes().take(SYMBOL_LEN_MAX) {
+        if byte.is_ascii_alphanumeric() || byte == b'_' {
+            written.push(char::from(byte));
+        } else {
+            // Writing to a String cannot fail.
+            let _ = write!(written, "%{byte:02X}");
+        }
+    }
+    written
+}
+
 const fn shape(purpose: Purpose) -> (Method, &'static str, Auth, u32) {
     match purpose {
         Purpose::Time => (Method::Get, "/fapi/v1/time", Auth::Open, 1),
         Purpose::ListenKey => (Method::Post, "/fapi/v1/listenKey", Auth::Key, 1),
         Purpose::KeepAlive => (Method::Put, "/fapi/v1/listenKey", Auth::Key, 1),
-        Purpose::OpenOrders(_) => (Method::Get, "/fapi/v1/openOrders", Auth::Signed, 1),
+        Purpose::OpenOrders(_) | Purpose::IsListed(_) => (Method::Get, "/fapi/v1/openOrders", Auth::Signed, 1),
+        Purpose::AllOpenOrders => (Method::Get, "/fapi/v1/openOrders", Auth::Signed, 40),
         Purpose::Query(_) => (Method::Get, "/fapi/v1/order", Auth::Signed, 1),
         Purpose::OrderTrades(_) | Purpose::Trades(_) => (Method::Get, "/fapi/v1/userTrades", Auth::Signed, 5),
         Purpose::Positions => (Method::Get, "/fapi/v3/positionRisk", Auth::Signed, 5),
         Purpose::Balance => (Method::Get, "/fapi/v3/balance", Auth::Signed, 5),
-        Purpose::CancelOne(_) => (Method::Delete, "/fapi/v1/order", Auth::Signed, 1),
+        Purpose::CancelOne => (Method::Delete, "/fapi/v1/order", Auth::Signed, 1),
         Purpose::CancelAll(_) => (Method::Delete, "/fapi/v1/allOpenOrders", Auth::Signed, 1),
     }
 }
 
+/// Longest symbol written into a query, bytes: twice the longest that is listed.
+const SYMBOL_LEN_MAX: usize = 64;
 /// Calls that may be on their way at once.
 const CALLS_MAX: usize = 32;
 /// An answer that takes longer is given up (the client gives up earlier and says so).

@@ -23,6 +23,7 @@ use super::listen_key::ListenKey;
 use super::pending::{Asked, Pending};
 use super::reconcile::Reconcile;
 use super::stopping::Stopping;
+use super::watch::Watch;
 use crate::binance::request::Requests;
 use crate::binance::sign::ApiKey;
 use crate::desk::{Desk, FIRST_QUERY, LOST_QUERY};
@@ -52,12 +53,19 @@ pub struct Core<C> {
     pub(super) user_up: bool,
     /// No new order before then: a limit was reached. Cancels still go.
     pub(super) blocked_until: Nanos,
-    /// No request at all before then: banned.
-    pub(super) banned_until: Nanos,
+    /// No request at all before then: the weight is used up, or we are banned.
+    pub(super) silent_until: Nanos,
+    /// No new risk before then: the exchange takes only what reduces.
+    pub(super) restricted_until: Nanos,
+    /// No new risk until a person restarts the session.
+    pub(super) killed: bool,
+    pub(super) watch: Watch,
     /// A person must act; never cleared.
     pub(super) trouble: Option<&'static str>,
     /// For the owner of the sockets: connect the user stream to this path.
     pub(super) new_path: Option<String>,
+    /// For the owner of the sockets: the user stream is up and says nothing, connect again.
+    pub(super) stream_is_dead: bool,
     /// For the owner of the sockets: the logon came to nothing, connect again.
     pub(super) logon_failed: bool,
     /// For the owner of the sockets: close both.
@@ -65,7 +73,6 @@ pub struct Core<C> {
     milestones: Tx<Milestone>,
     untold: VecDeque<Milestone>,
     next_look: Nanos,
-    log_lost_seen: u64,
 }
 
 impl<C: Clock> Core<C> {
@@ -100,15 +107,18 @@ impl<C: Clock> Core<C> {
             orders_ready: false,
             user_up: false,
             blocked_until: Nanos(0),
-            banned_until: Nanos(0),
+            silent_until: Nanos(0),
+            restricted_until: Nanos(0),
+            killed: false,
+            watch: Watch::new(),
             trouble: None,
             new_path: None,
+            stream_is_dead: false,
             logon_failed: false,
             hang_up: false,
             milestones,
             untold: VecDeque::with_capacity(MILESTONES_LEN),
             next_look: Nanos(0),
-            log_lost_seen: 0,
         }
     }
 
@@ -153,6 +163,7 @@ impl<C: Clock> Core<C> {
     pub(super) fn user_socket_down(&mut self, now: Nanos, reason: Down) {
         self.note_down(now, "user stream is down", reason);
         self.user_up = false;
+        self.watch.forget();
         if reason != Down::Asked {
             // Only a new key makes us ask for another connection: that one needs no confirmation.
             self.listen_key.lost(now);
@@ -208,6 +219,7 @@ impl<C: Clock> Core<C> {
         if self.stopping.is_some() {
             self.look_after_stopping(now, socket);
         } else {
+            self.look_after_stream(now);
             self.look_after_contradictions(now);
             self.look_after_reconciliation(now);
         }
@@ -247,17 +259,8 @@ impl<C: Clock> Core<C> {
     /// Whatever does not fit makes us ask for everything again.
     fn look_after_contradictions(&mut self, now: Nanos) {
         let disputed = self.desk.positions.is_disputed(now);
-        let log_lost = self.desk.reporter.log_lost() > self.log_lost_seen;
-        if !(self.desk.contradicted || disputed || log_lost) || !self.reconcile.is_done() {
+        if !(self.desk.contradicted || disputed) || !self.reconcile.is_done() {
             return;
-        }
-        if log_lost {
-            self.log_lost_seen = self.desk.reporter.log_lost();
-            self.desk.reporter.notice(
-                now,
-                "storage lost events of orders",
-                i64::try_from(self.log_lost_seen).unwrap_or(0),
-            );
         }
         if disputed {
             self.desk.reporter.notice(now, "position differs from what was traded", 0);
@@ -289,12 +292,13 @@ impl<C: Clock> Core<C> {
         u16::try_from(at).ok().map(SymbolId)
     }
 
-    /// A limit was reached: no new orders and no calls until then, after a ban nothing at all.
+    /// A limit was reached: no requests and no calls until then. (A firewall's refusal of a call says nothing about the
+    /// order socket: there cancels still go.)
     pub(super) fn limited(&mut self, status: u16, until: Nanos) {
         self.blocked_until = self.blocked_until.max(until);
         self.calls.block(until);
-        if status == BANNED {
-            self.banned_until = self.banned_until.max(until);
+        if matches!(status, BANNED | LIMITED) {
+            self.silent_until = self.silent_until.max(until);
         }
     }
 
@@ -319,6 +323,8 @@ impl<C: Clock> Core<C> {
     }
 }
 
+/// HTTP status of a limit.
+pub const LIMITED: u16 = 429;
 /// HTTP status of a ban.
 pub const BANNED: u16 = 418;
 /// How often what is due is looked after.

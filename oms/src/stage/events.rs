@@ -54,6 +54,8 @@ impl<C: Clock> Core<C> {
             }
             return;
         };
+        self.desk.table.change(id, |order| order.heard = true);
+        self.watch.alive();
         if update.amended {
             self.desk.reporter.notice(now, "order was amended by somebody else", i64::from(id.counter()));
         }

@@ -29,7 +29,7 @@ impl<C: Clock> Core<C> {
         if self.desk.reporter.lost() > 0 {
             self.fail(now, "a report was lost: rings are too small; restart with larger ones");
         }
-        let wanted = self.wanted_gate();
+        let wanted = self.wanted_gate(now);
         if self.gate.told == Some(wanted) {
             return;
         }
@@ -45,7 +45,7 @@ impl<C: Clock> Core<C> {
     }
 
     /// The first reason that keeps it closed counts.
-    fn wanted_gate(&self) -> (bool, GateReason) {
+    fn wanted_gate(&self, now: Nanos) -> (bool, GateReason) {
         let closed = [
             (self.stopping.is_some(), GateReason::Stopping),
             (self.trouble.is_some(), GateReason::AccountTrouble),
@@ -55,6 +55,7 @@ impl<C: Clock> Core<C> {
             (!self.reconcile.is_done(), GateReason::InDoubt),
             (self.desk.table.counts().unknown > 0, GateReason::InDoubt),
             (self.desk.contradicted || self.desk.reporter.is_backlogged(), GateReason::InDoubt),
+            (now < self.restricted_until, GateReason::RestrictedByExchange),
         ];
         let first = closed.into_iter().find(|(is_so, _)| *is_so);
         first.map_or((true, GateReason::Reconciled), |(_, reason)| (false, reason))

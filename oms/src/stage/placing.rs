@@ -13,10 +13,11 @@ use optiflow_risk::Approved;
 use optiflow_wire::connection::Connection;
 use optiflow_wire::transport::Dialer;
 
-use super::core::{BANNED, Core};
+use super::core::{BANNED, Core, LIMITED};
 use super::pending::{Asked, Request};
 use crate::binance::outcome::{Meaning, Outcome, meaning};
 use crate::binance::reply::{self, Reply};
+use crate::binance::rest::PAUSE_MAX;
 use crate::desk::FIRST_QUERY;
 use crate::order::Fact;
 
@@ -38,6 +39,8 @@ pub enum LocalCode {
     NotLive = 6,
     /// A cancel was sent but has no usable answer: it may be asked again.
     Unanswered = 7,
+    /// The session was killed and the order is not reduce-only.
+    Killed = 8,
 }
 
 impl LocalCode {
@@ -84,6 +87,9 @@ impl<C: Clock> Core<C> {
         if self.stopping.is_some() || !(self.gate.is_open() || may_reduce) {
             return Err(LocalCode::GateClosed);
         }
+        if self.killed && !order.reduce_only {
+            return Err(LocalCode::Killed);
+        }
         if now < self.blocked_until {
             return Err(LocalCode::Blocked);
         }
@@ -100,6 +106,14 @@ impl<C: Clock> Core<C> {
         assert!(inserted, "there was room for it");
         self.desk.reporter.order(written, 0, symbol, order.id, OrderChange::Sent);
         Ok(written)
+    }
+
+    /// From now on only cancels and reduce-only orders leave, until a person restarts the session.
+    pub(super) fn kill(&mut self, now: Nanos) {
+        if !self.killed {
+            self.killed = true;
+            self.desk.reporter.notice(now, "killed: no new risk until a restart", self.desk.table.counts().live.into());
+        }
     }
 
     /// Asks for the end of one of our live orders.
@@ -127,7 +141,7 @@ impl<C: Clock> Core<C> {
         if !self.orders_ready {
             return Err(LocalCode::NotSent);
         }
-        if now < self.banned_until {
+        if now < self.silent_until {
             return Err(LocalCode::Blocked);
         }
         self.pending.next_number().ok_or(LocalCode::NoRoom)
@@ -173,6 +187,10 @@ impl<C: Clock> Core<C> {
             (Outcome::Accepted, Some(order), _) => {
                 let fact = order.status.fact(order.exchange_id, order.executed);
                 self.desk.learn(now, order.update_ms, id, fact);
+                self.expect_event(now, id);
+            }
+            (Outcome::Refused, _, Some(code)) if meaning(code) == Meaning::Lapsed => {
+                self.desk.learn(now, 0, id, Fact::Lapsed);
             }
             (Outcome::Refused, _, code) => {
                 // Refusals without a code (a firewall, a ban) carry their status, which cannot be taken for a code.
@@ -214,15 +232,19 @@ impl<C: Clock> Core<C> {
     }
 
     fn on_usage(&mut self, now: Nanos, reply: &Reply) {
-        let limited = matches!(reply.status, BANNED | 429);
-        let until = reply.retry_at_ms.map_or_else(|| self.window_end(now, reply), |millis| self.time.ours(millis));
-        let usage = Usage { blocked_until: limited.then_some(until), ..reply.usage };
+        let limited = matches!(reply.status, BANNED | LIMITED);
+        let mut usage = reply.usage;
         if limited {
+            let until = reply.retry_at_ms.map_or_else(|| self.window_end(now, reply), |millis| self.time.ours(millis));
+            // Never longer than the longest ban: a nonsensical answer must not end the session.
+            let until = until.min(now + PAUSE_MAX);
             self.desk.reporter.notice(now, "exchange asks for silence on the order socket", reply.status.into());
-            if reply.code == Some(TOO_MANY_ORDERS) {
+            if reply.status != BANNED && reply.code == Some(TOO_MANY_ORDERS) {
                 self.blocked_until = self.blocked_until.max(until);
+                usage.orders_blocked_until = Some(until);
             } else {
                 self.limited(reply.status, until);
+                usage.blocked_until = Some(until);
             }
         }
         if usage != Usage::default() {
@@ -248,7 +270,15 @@ impl<C: Clock> Core<C> {
             Meaning::Key => self.fail(now, "the exchange refuses the API key: check key, secret, permissions, address"),
             Meaning::Account => self.fail(now, "the account cannot trade as it is: check its mode and state"),
             Meaning::ListenKey => self.listen_key.lost(now),
-            Meaning::Plain | Meaning::Limit | Meaning::NotFound => {}
+            Meaning::HaltIncrease => {
+                self.desk.reporter.notice(now, "the exchange restricts new risk: paused", code.into());
+                self.restricted_until = now + RESTRICTED_PAUSE;
+            }
+            Meaning::Disagreement => {
+                self.desk.reporter.notice(now, "refusal does not fit what we hold: comparing everything", code.into());
+                self.desk.contradicted = true;
+            }
+            Meaning::Plain | Meaning::Limit | Meaning::NotFound | Meaning::Lapsed => {}
         }
     }
 }
@@ -257,3 +287,5 @@ impl<C: Clock> Core<C> {
 const TOO_MANY_ORDERS: i32 = -1015;
 /// The shortest ban.
 const BAN_LEAST: Duration = Duration::from_secs(120);
+/// New risk is not tried again for this long after a refusal that says nothing but exits is taken.
+const RESTRICTED_PAUSE: Duration = Duration::from_secs(60);

@@ -1,6 +1,6 @@
 //! Doubt to truth: after a start, a loss or a contradiction everything is asked for again, in one fixed order.
 //!
-//! Open orders (those of earlier sessions are cancelled, strangers' are left alone) → every order whose fate is open →
+//! Open orders (at the start of all symbols; those of earlier sessions are cancelled, strangers' are left alone) → every order whose fate is open →
 //! trades since the last agreement → positions and wallet. Only then may the gate open. The start is the same path as
 //! every reconnect, so the path is well trodden. Never guesses; every answer that cannot be used is asked for again.
 
@@ -12,7 +12,7 @@ use optiflow_base::ids::{OrderId, SymbolId, TradeId};
 use optiflow_base::money::{Price, Qty};
 use optiflow_base::rest::RestReply;
 
-use super::calls::{Purpose, symbol_query};
+use super::calls::{Purpose, in_query, symbol_query};
 use super::core::Core;
 use crate::table::Table;
 
@@ -26,9 +26,15 @@ pub struct Reconcile {
     asked: Vec<Asked>,
     /// Our orders that the exchange shows as open.
     listed: Vec<OrderId>,
-    /// Orders of ours, open there, that we do not follow: to be cancelled.
-    leftovers: VecDeque<(SymbolId, String)>,
+    /// All symbols at once: at the start only, because earlier sessions may have had other symbols.
+    everywhere: Asked,
+    /// The list of all symbols has shown nothing of ours outside the configured ones.
+    nothing_elsewhere: bool,
+    /// Orders of ours, open there, that we do not follow, with their symbols: to be cancelled.
+    leftovers: VecDeque<(String, String)>,
     cancels_on_their_way: u32,
+    /// How often leftovers have been cancelled since the last agreement.
+    cleanings: u32,
     positions: Asked,
     wallet: Asked,
     /// Trades counted when positions were asked for.
@@ -84,8 +90,11 @@ impl Reconcile {
             step: Step::Waiting,
             asked: vec![Asked::Todo; symbols],
             listed: Vec::new(),
+            everywhere: Asked::Done,
+            nothing_elsewhere: false,
             leftovers: VecDeque::new(),
             cancels_on_their_way: 0,
+            cleanings: 0,
             positions: Asked::Todo,
             wallet: Asked::Todo,
             trades_then: 0,
@@ -185,12 +194,23 @@ impl<C: Clock> Core<C> {
 
     fn begin_listing(&mut self) {
         self.reconcile.enter(Step::Listing);
+        if !self.reconcile.nothing_elsewhere {
+            // It answers for every symbol.
+            self.reconcile.everywhere = Asked::Todo;
+            self.reconcile.asked.fill(Asked::Done);
+        }
         self.reconcile.listed.clear();
         self.reconcile.leftovers.clear();
         self.reconcile.cancels_on_their_way = 0;
     }
 
     fn list_open_orders(&mut self, now: Nanos) {
+        if self.reconcile.everywhere == Asked::Todo {
+            if self.calls.ask(now, Purpose::AllOpenOrders, arrayvec::ArrayString::new()) {
+                self.reconcile.everywhere = Asked::Waiting;
+            }
+            return;
+        }
         for index in 0..self.names.len() {
             if self.reconcile.asked[index] == Asked::Todo {
                 let query = symbol_query(&self.names[index], format_args!(""));
@@ -200,7 +220,7 @@ impl<C: Clock> Core<C> {
                 self.reconcile.asked[index] = Asked::Waiting;
             }
         }
-        if !self.reconcile.all_answered() {
+        if !self.reconcile.all_answered() || self.reconcile.everywhere == Asked::Waiting {
             return;
         }
         if self.reconcile.leftovers.is_empty() {
@@ -226,15 +246,18 @@ impl<C: Clock> Core<C> {
 
     fn cancel_leftovers(&mut self, now: Nanos) {
         while let Some((symbol, client)) = self.reconcile.leftovers.front() {
-            let query = symbol_query(&self.names[symbol.index()], format_args!("&origClientOrderId={client}"));
-            if !self.calls.ask(now, Purpose::CancelOne(*symbol), query) {
+            let query = symbol_query(&in_query(symbol), format_args!("&origClientOrderId={client}"));
+            if !self.calls.ask(now, Purpose::CancelOne, query) {
                 return;
             }
             self.reconcile.leftovers.pop_front();
             self.reconcile.cancels_on_their_way += 1;
         }
         if self.reconcile.cancels_on_their_way == 0 {
-            self.reconcile.resume_at = now + LIST_AGAIN;
+            // What cannot be cancelled is tried ever more slowly: the list of everything is dear.
+            self.reconcile.resume_at =
+                now + LIST_AGAIN * 2u32.pow(self.reconcile.cleanings.min(CLEANING_DOUBLINGS_MAX));
+            self.reconcile.cleanings = self.reconcile.cleanings.saturating_add(1);
             self.begin_listing();
         }
     }
@@ -250,7 +273,9 @@ impl<C: Clock> Core<C> {
             if self.reconcile.asked[index] == Asked::Todo {
                 let name = &self.names[index];
                 let query = match self.reconcile.trades_known[index] {
-                    Some(trade) => symbol_query(name, format_args!("&fromId={}&limit={TRADES_PAGE}", trade.0 + 1)),
+                    Some(trade) => {
+                        symbol_query(name, format_args!("&fromId={}&limit={TRADES_PAGE}", trade.0.saturating_add(1)))
+                    }
                     None => {
                         let since = self.reconcile.session_ms.max(self.time.now_ms(now).saturating_sub(TRADES_SPAN_MS));
                         symbol_query(name, format_args!("&startTime={since}&limit={TRADES_PAGE}"))
@@ -286,6 +311,7 @@ impl<C: Clock> Core<C> {
             self.reconcile.session_ms = self.time.now_ms(now);
         }
         self.reconcile.step = Step::Done;
+        self.reconcile.cleanings = 0;
         self.reconcile.succeeded_at = Some(now);
         self.reconcile.news = true;
         self.mark_whole_stream();
@@ -318,12 +344,18 @@ pub fn symbol_at(index: usize) -> SymbolId {
 pub const fn is_ours(purpose: Purpose) -> bool {
     match purpose {
         Purpose::OpenOrders(_)
+        | Purpose::AllOpenOrders
         | Purpose::Trades(_)
         | Purpose::Positions
         | Purpose::Balance
-        | Purpose::CancelOne(_)
+        | Purpose::CancelOne
         | Purpose::CancelAll(_) => true,
-        Purpose::Time | Purpose::ListenKey | Purpose::KeepAlive | Purpose::Query(_) | Purpose::OrderTrades(_) => false,
+        Purpose::Time
+        | Purpose::ListenKey
+        | Purpose::KeepAlive
+        | Purpose::Query(_)
+        | Purpose::OrderTrades(_)
+        | Purpose::IsListed(_) => false,
     }
 }
 
@@ -333,6 +365,8 @@ const TRADES_SPAN_MS: u64 = 6 * 24 * 3_600_000;
 const TRADES_PAGE: usize = 1000;
 /// Between two lists that should differ.
 const LIST_AGAIN: Duration = Duration::from_millis(250);
+/// Doublings of that pause while leftovers stay: 32 s at most.
+const CLEANING_DOUBLINGS_MAX: u32 = 7;
 /// First pause after an answer that could not be used; doubles up to 2^6 times as much.
 const RETRY_FIRST: Duration = Duration::from_millis(500);
 /// Doublings of the pause: 32 s at most.

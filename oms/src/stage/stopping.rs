@@ -192,7 +192,7 @@ impl<C: Clock> Core<C> {
                 }
                 Deletion::One(symbol, client) => {
                     let rest = format_args!("&origClientOrderId={client}");
-                    (Purpose::CancelOne(*symbol), symbol_query(&self.names[symbol.index()], rest))
+                    (Purpose::CancelOne, symbol_query(&self.names[symbol.index()], rest))
                 }
             };
             if !self.calls.ask(now, purpose, query) {
@@ -212,7 +212,7 @@ impl<C: Clock> Core<C> {
         match purpose {
             Purpose::OpenOrders(symbol) => self.on_list_for_stopping(now, symbol, reply),
             // Whatever it says: the next list tells.
-            Purpose::CancelAll(_) | Purpose::CancelOne(_) => {
+            Purpose::CancelAll(_) | Purpose::CancelOne => {
                 self.with_stopping(|stopping| stopping.on_their_way = stopping.on_their_way.saturating_sub(1));
             }
             Purpose::Time
@@ -220,6 +220,8 @@ impl<C: Clock> Core<C> {
             | Purpose::KeepAlive
             | Purpose::Query(_)
             | Purpose::OrderTrades(_)
+            | Purpose::IsListed(_)
+            | Purpose::AllOpenOrders
             | Purpose::Trades(_)
             | Purpose::Positions
             | Purpose::Balance => {}

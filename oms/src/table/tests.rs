@@ -220,6 +220,8 @@ fn contradictions_are_named_and_never_lose_a_fill() {
         ("too much", &[traded(1, 9)], traded(2, 2), Some(Oddity::Overfilled), State::PartlyFilled, 11),
         ("absurd", &[traded(1, 9)], traded(2, i64::MAX), Some(Oddity::Absurd), State::PartlyFilled, 9),
         ("negative", &[], traded(2, -1), Some(Oddity::Absurd), State::PartlyFilled, 0),
+        ("a lapsed order lives", &[Fact::Lapsed], exists(0), Some(Oddity::AliveButRefused), State::Refused, 0),
+        ("lapsed twice", &[Fact::Lapsed], Fact::Lapsed, None, State::Refused, 0),
         ("absent while sending", &[], Fact::Absent { code: -2013 }, None, State::Sending, 0),
         ("absent while unknown", &[Fact::Unanswered], Fact::Absent { code: -2013 }, None, State::Refused, 0),
     ];
@@ -233,6 +235,53 @@ fn contradictions_are_named_and_never_lose_a_fill() {
         let order = table.get(id(1)).unwrap();
         assert_eq!((effects.odd, order.state(), order.booked()), (*odd, *state, qty(*booked)), "{name}");
     }
+}
+
+#[test]
+fn an_order_that_lapsed_has_expired_without_ever_having_existed() {
+    for before in [&[][..], &[Fact::Unanswered]] {
+        let mut table = Table::new(1);
+        table.insert(SYMBOL, &new_order(1), Nanos(0));
+        for fact in before {
+            table.learn(id(1), *fact);
+        }
+        let effects = table.learn(id(1), Fact::Lapsed).unwrap();
+        assert_eq!((effects.changes.as_slice(), effects.odd), (&[OrderChange::Expired][..], None));
+        let order = table.get(id(1)).unwrap();
+        assert!(order.state().is_end() && order.exchange_id().is_none());
+        assert_eq!(table.counts().live, 0);
+    }
+}
+
+#[test]
+fn an_impossible_trade_does_not_keep_the_true_one_from_being_booked() {
+    for (units, price) in [(0, 100), (-4, 100), (4, 0), (4, -1)] {
+        let mut table = Table::new(1);
+        table.insert(SYMBOL, &new_order(1), Nanos(0));
+        let fill = Fill { trade: TradeId(1), price: Price::from_units(price), qty: qty(units), maker: true, fee: 1 };
+        let effects = table.learn(id(1), Fact::Traded { exchange_id: EXCHANGE, fill }).unwrap();
+        assert_eq!(effects.odd, Some(Oddity::Absurd));
+        assert_eq!(table.last_trade(SYMBOL), None, "nothing was booked");
+        let effects = table.learn(id(1), traded(1, 4)).unwrap();
+        assert!(matches!(effects.changes.last(), Some(OrderChange::Filled { .. })), "{effects:?}");
+        assert!(table.learn(id(1), traded(1, 4)).is_none(), "once");
+    }
+}
+
+#[test]
+fn an_order_claims_a_trade_that_was_booked_as_somebody_elses_once() {
+    let mut table = Table::new(1);
+    table.insert(SYMBOL, &new_order(1), Nanos(0));
+    assert!(table.book_foreign(SYMBOL, TradeId(1)) && !table.book_foreign(SYMBOL, TradeId(1)));
+    let effects = table.learn(id(1), traded(1, 4)).unwrap();
+    assert!(effects.counted && effects.changes.len() == 2, "{effects:?}");
+    assert_eq!(table.get(id(1)).unwrap().booked(), qty(4));
+    assert!(table.learn(id(1), traded(1, 4)).is_none(), "once");
+    assert!(!table.learn(id(1), traded(2, 4)).unwrap().counted);
+    for trade in 10..10 + 2 * FOREIGN_LEN as u64 {
+        assert!(table.book_foreign(SYMBOL, TradeId(trade)));
+    }
+    assert_eq!(table.foreign.len(), FOREIGN_LEN, "bounded");
 }
 
 #[test]
@@ -272,5 +321,5 @@ fn orders_are_found_by_what_is_known_of_them() {
     assert_eq!(due, [None, None]);
     table.due(Nanos(5), &mut due);
     assert_eq!(due, [Some(id(1)), None]);
-    assert!(!table.book(SymbolId(9), TradeId(1)), "a stranger's symbol books nothing");
+    assert!(!table.book_foreign(SymbolId(9), TradeId(1)), "a stranger's symbol books nothing");
 }

@@ -118,12 +118,21 @@ impl World {
         self.risk.step(self.now);
     }
 
+    pub fn intents_are_read(&self) -> bool {
+        self.intents.free() == 256
+    }
+
     pub fn wait(&mut self, span: Duration) {
         self.now = self.now + span;
     }
 
     pub fn gate(&mut self, open: bool) {
-        self.report(Report::Gate { open, reason: GateReason::Reconciled, at: self.now });
+        self.gate_for(if open { GateReason::Reconciled } else { GateReason::Starting });
+    }
+
+    /// Open when reconciled, else closed for this reason.
+    pub fn gate_for(&mut self, reason: GateReason) {
+        self.report(Report::Gate { open: reason == GateReason::Reconciled, reason, at: self.now });
     }
 
     pub fn report(&mut self, report: Report) {

@@ -48,7 +48,7 @@ pub struct ScalpingConfig {
     pub refusal_cooldown: Duration,
     /// Identical refusals in a row after which a person is told and `refusal_pause` counts. 1 to 100.
     pub refusals_max: u32,
-    /// Longest pause after refusals. At most 3600 s.
+    /// Longest pause after refusals, except of exits that take: those pause half a second at most. At most 3600 s.
     pub refusal_pause: Duration,
     /// No trading when the book was last heard of longer ago than this. 1 ms to 60 s.
     pub stale_after: Duration,

@@ -11,7 +11,7 @@ use optiflow_base::secret::Secret;
 use super::*;
 
 /// Answers one connection per entry, as written; the requests' heads come back through the channel.
-fn server(answers: Vec<String>) -> (String, mpsc::Receiver<String>) {
+pub(crate) fn server(answers: Vec<String>) -> (String, mpsc::Receiver<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let base = format!("http://{}", listener.local_addr().unwrap());
     let (heads, seen) = mpsc::channel();
@@ -34,7 +34,7 @@ fn server(answers: Vec<String>) -> (String, mpsc::Receiver<String>) {
     (base, seen)
 }
 
-fn answer(status: &str, headers: &str, body: &str) -> String {
+pub(crate) fn answer(status: &str, headers: &str, body: &str) -> String {
     format!("HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: {}\r\n{headers}\r\n{body}", body.len())
 }
 
@@ -47,7 +47,7 @@ fn key() -> Arc<ApiKey> {
     Arc::new(ApiKey::hmac("theApiKey", &secret).unwrap())
 }
 
-fn client(base: &str) -> RestClient {
+pub(crate) fn client(base: &str) -> RestClient {
     let time = ExchangeTime::new();
     time.set(1_000_000_000);
     RestClient::new(base, &Roots::WebPki, Some(key()), time).unwrap()

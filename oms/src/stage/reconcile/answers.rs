@@ -17,10 +17,11 @@ impl<C: Clock> Core<C> {
     pub(in crate::stage) fn on_reconcile_answer(&mut self, now: Nanos, purpose: Purpose, reply: &RestReply) {
         let usable = match (purpose, self.reconcile.step) {
             (Purpose::OpenOrders(symbol), Step::Listing) => self.on_open_orders(now, symbol, reply),
+            (Purpose::AllOpenOrders, Step::Listing) => self.on_all_open_orders(now, reply),
             (Purpose::Trades(symbol), Step::Trades) => self.on_trades(now, symbol, reply),
             (Purpose::Positions, Step::Account) => self.on_positions(now, reply),
             (Purpose::Balance, Step::Account) => self.on_balance(now, reply),
-            (Purpose::CancelOne(_), Step::Cleaning) => {
+            (Purpose::CancelOne, Step::Cleaning) => {
                 // Whatever it says: the next list tells whether the order is gone.
                 self.reconcile.cancels_on_their_way = self.reconcile.cancels_on_their_way.saturating_sub(1);
                 true
@@ -43,6 +44,7 @@ impl<C: Clock> Core<C> {
                     *asked = Asked::Todo;
                 }
             }
+            Purpose::AllOpenOrders => self.reconcile.everywhere = Asked::Todo,
             Purpose::Positions => self.reconcile.positions = Asked::Todo,
             Purpose::Balance => self.reconcile.wallet = Asked::Todo,
             Purpose::Time
@@ -50,13 +52,36 @@ impl<C: Clock> Core<C> {
             | Purpose::KeepAlive
             | Purpose::Query(_)
             | Purpose::OrderTrades(_)
-            | Purpose::CancelOne(_)
+            | Purpose::IsListed(_)
+            | Purpose::CancelOne
             | Purpose::CancelAll(_) => {}
         }
     }
 
     fn on_open_orders(&mut self, now: Nanos, symbol: SymbolId, reply: &RestReply) -> bool {
         let Some(rows) = usable(reply, truth::orders) else { return false };
+        self.take_open_orders(now, rows);
+        self.reconcile.asked[symbol.index()] = Asked::Done;
+        true
+    }
+
+    /// The first list is of all symbols: an earlier session may have left orders in one that is no longer configured.
+    /// It is asked for again only until it shows none of those.
+    fn on_all_open_orders(&mut self, now: Nanos, reply: &RestReply) -> bool {
+        let Some(rows) = usable(reply, truth::orders) else { return false };
+        self.take_open_orders(now, rows);
+        let abroad = |(symbol, _): &(String, String)| !self.names.iter().any(|name| name.as_str() == symbol);
+        let elsewhere = self.reconcile.leftovers.iter().filter(|row| abroad(row)).count();
+        if elsewhere > 0 {
+            let count = i64::try_from(elsewhere).unwrap_or(i64::MAX);
+            self.desk.reporter.notice(now, "leftover orders in symbols that are not configured", count);
+        }
+        self.reconcile.everywhere = Asked::Done;
+        self.reconcile.nothing_elsewhere = elsewhere == 0;
+        true
+    }
+
+    fn take_open_orders(&mut self, now: Nanos, rows: Vec<OrderTruth>) {
         let mut strangers = 0;
         for row in rows {
             match self.whose(&row) {
@@ -65,15 +90,13 @@ impl<C: Clock> Core<C> {
                     self.reconcile.listed.push(id);
                     self.answer_question(now, id);
                 }
-                Whose::Leftover => self.reconcile.leftovers.push_back((symbol, row.client)),
+                Whose::Leftover => self.reconcile.leftovers.push_back((row.symbol, row.client)),
                 Whose::Stranger => strangers += 1,
             }
         }
         if strangers > 0 {
             self.desk.reporter.notice(now, "orders of somebody else are open and left alone", strangers);
         }
-        self.reconcile.asked[symbol.index()] = Asked::Done;
-        true
     }
 
     /// Whose is an open order?

@@ -88,7 +88,7 @@ fn a_late_answer_is_still_the_truth() {
     let reply = super::far::refused(&world.requests[0]["id"], -5022, "would take");
     world.reply(reply);
     world.run(20);
-    assert_eq!(world.story(id), ["Sent", "Unknown", "Refused -5022"]);
+    assert_eq!(world.story(id), ["Sent", "Unknown", "Expired"]);
     assert_eq!(world.gates(), ["InDoubt", "open Reconciled"]);
 }
 

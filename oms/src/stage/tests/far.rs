@@ -86,6 +86,10 @@ impl World {
                 let resting = self.rest_order(&client);
                 if manner == Manner::Answer {
                     self.reply(accepted(&id, &resting));
+                    if self.stream_tells && self.user_far.is_connected() {
+                        let event = self.order_event(&client, "NEW", "NEW", "0", None);
+                        self.tell(&event);
+                    }
                 }
             }
             ("order.cancel", manner) => {
@@ -109,8 +113,13 @@ impl World {
 
     /// Puts an order on the far book.
     pub fn rest_order(&mut self, client: &str) -> Resting {
+        self.rest_order_in("BTCUSDT", client)
+    }
+
+    pub fn rest_order_in(&mut self, symbol: &'static str, client: &str) -> Resting {
         self.next_id += 1;
-        let resting = Resting { id: self.next_id, client: client.to_owned(), status: "NEW", executed: "0".to_owned() };
+        let (client_id, executed) = (client.to_owned(), "0".to_owned());
+        let resting = Resting { id: self.next_id, symbol, client: client_id, status: "NEW", executed };
         self.orders.insert(client.to_owned(), resting.clone());
         resting
     }
@@ -150,7 +159,9 @@ impl World {
             ("GET", "/fapi/v1/time") => json!({"serverTime": self.now().millis()}),
             ("POST" | "PUT", "/fapi/v1/listenKey") => json!({"listenKey": self.listen_key}),
             ("GET", "/fapi/v1/openOrders") => {
-                let open = self.orders.values().filter(|order| is_open(order.status));
+                let symbol = param("symbol");
+                let asked = |order: &&Resting| symbol.as_ref().is_none_or(|symbol| symbol == order.symbol);
+                let open = self.orders.values().filter(|order| is_open(order.status)).filter(asked);
                 open.map(shown).collect()
             }
             ("GET", "/fapi/v1/order") => match found {
@@ -201,7 +212,7 @@ pub fn error(code: i32, msg: &str) -> (u16, String) {
 }
 
 fn shown(order: &Resting) -> Json {
-    json!({"orderId": order.id, "symbol": "BTCUSDT", "status": order.status, "clientOrderId": order.client,
+    json!({"orderId": order.id, "symbol": order.symbol, "status": order.status, "clientOrderId": order.client,
         "executedQty": order.executed, "updateTime": START_MS})
 }
 

@@ -4,7 +4,8 @@ use optiflow_base::order::GateReason;
 use serde_json::json;
 
 use super::far::error;
-use super::world::{World, no_answer, session_key, usage_of};
+use super::seen::usage_of;
+use super::world::{World, no_answer, session_key};
 use super::*;
 
 #[test]
@@ -143,7 +144,9 @@ fn limits_are_told_and_kept() {
     world.run(5);
     assert_eq!(world.story(first), ["Sent", "Refused -1015"]);
     let usage = usage_of(&world.seen);
-    assert!(usage.last().unwrap().blocked_until.unwrap().millis().abs_diff(until) <= 1);
+    let usage = usage.last().unwrap();
+    assert!(usage.orders_blocked_until.unwrap().millis().abs_diff(until) <= 1);
+    assert_eq!(usage.blocked_until, None, "cancels go on");
     // Risk has heard of it too; what it approved before is refused here.
     let second = world.place_as(true);
     world.run(5);

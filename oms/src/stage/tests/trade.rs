@@ -115,7 +115,8 @@ fn a_refused_cancel_is_followed_by_the_question_where_the_order_is() {
 fn refusals_keep_their_code_and_leave_nothing_behind() {
     let mut world = World::ready();
     world.manner = Manner::Keep;
-    for (code, expected) in [(-5022, "Refused -5022"), (-2019, "Refused -2019"), (-1008, "Refused -1008")] {
+    for (code, expected) in [(-5022, "Expired"), (-5021, "Expired"), (-2019, "Refused -2019"), (-1008, "Refused -1008")]
+    {
         let id = world.place();
         world.run(3);
         let number = world.requests.last().unwrap()["id"].clone();

@@ -10,7 +10,7 @@ use optiflow_base::ids::{OrderId, OrderIds, SymbolId};
 use optiflow_base::log::LogEvent;
 use optiflow_base::market::{Level, MarketBody, MarketEvent};
 use optiflow_base::money::{Price, Qty, Side};
-use optiflow_base::order::{Action, Intent, NewOrder, OrderChange, OrderKind, TimeInForce, Usage};
+use optiflow_base::order::{Action, Intent, NewOrder, OrderKind, TimeInForce};
 use optiflow_base::ring::ring;
 use optiflow_base::secret::Secret;
 use optiflow_base::stage::Room;
@@ -26,6 +26,7 @@ use super::*;
 #[derive(Clone, Debug)]
 pub struct Resting {
     pub id: u64,
+    pub symbol: &'static str,
     pub client: String,
     pub status: &'static str,
     pub executed: String,
@@ -72,6 +73,8 @@ pub struct World {
     /// REST calls that arrived: method, path, query.
     pub asked: Vec<String>,
     pub manner: Manner,
+    /// The user stream tells of orders that are taken and answered.
+    pub stream_tells: bool,
     pub orders: BTreeMap<String, Resting>,
     pub trades: Vec<Json>,
     pub position: String,
@@ -197,6 +200,7 @@ impl World {
             requests: Vec::new(),
             asked: Vec::new(),
             manner: Manner::Answer,
+            stream_tells: true,
             orders: BTreeMap::new(),
             trades: Vec::new(),
             position: "0".to_owned(),
@@ -338,61 +342,11 @@ impl World {
     pub fn cut_user(&mut self) {
         self.user_far.cut(Cut::Reset);
     }
-
-    /// What happened to an order, as short words.
-    pub fn story(&self, id: OrderId) -> Vec<String> {
-        let ours = |report: &Report| {
-            if let Report::Order(event) = report { (event.order == id).then(|| word(&event.change)) } else { None }
-        };
-        self.seen.iter().filter_map(ours).collect()
-    }
-
-    pub fn gates(&self) -> Vec<String> {
-        let gate = |report: &Report| {
-            if let Report::Gate { open, reason, .. } = report {
-                Some(format!("{}{reason:?}", if *open { "open " } else { "" }))
-            } else {
-                None
-            }
-        };
-        self.seen.iter().filter_map(gate).collect()
-    }
-
-    pub fn positions(&self) -> Vec<String> {
-        let position =
-            |report: &Report| if let Report::Position { qty, .. } = report { Some(qty.to_string()) } else { None };
-        self.seen.iter().filter_map(position).collect()
-    }
-
-    pub fn notices(&self) -> Vec<&'static str> {
-        let notice = |event: &LogEvent| if let LogEvent::Notice(notice) = event { Some(notice.what) } else { None };
-        self.logged.iter().filter_map(notice).collect()
-    }
-
-    pub fn asked_about(&self, part: &str) -> usize {
-        self.asked.iter().filter(|call| call.contains(part)).count()
-    }
-}
-
-#[allow(clippy::wildcard_enum_match_arm, reason = "what carries no number is its own word")]
-fn word(change: &OrderChange) -> String {
-    match change {
-        OrderChange::Filled { trade, qty, total, fee, .. } => format!("Filled {} {qty}/{total} fee {fee}", trade.0),
-        OrderChange::Refused { code } => format!("Refused {code}"),
-        OrderChange::CancelRefused { code } => format!("CancelRefused {code}"),
-        OrderChange::Accepted { .. } => "Accepted".to_owned(),
-        other => format!("{other:?}"),
-    }
 }
 
 /// An answer without a complete body.
 pub fn no_answer() -> (u16, String) {
     (0, String::new())
-}
-
-pub fn usage_of(reports: &[Report]) -> Vec<Usage> {
-    let usage = |report: &Report| if let Report::Usage(usage) = report { Some(*usage) } else { None };
-    reports.iter().filter_map(usage).collect()
 }
 
 pub type FarPipe = Pipe;

@@ -1,0 +1,124 @@
+//! Limits, restrictions and the kill latch: who may still pass.
+
+use serde_json::json;
+
+use super::far::refused;
+use super::seen::usage_of;
+use super::world::{Manner, START_MS, World};
+use super::*;
+
+/// A world in which one order rests and the next one's answer is for the test to give.
+fn keeping() -> (World, optiflow_base::ids::OrderId) {
+    let mut world = World::ready();
+    let resting = world.place();
+    world.run(5);
+    world.manner = Manner::Keep;
+    world.requests.clear();
+    (world, resting)
+}
+
+#[test]
+fn a_limit_on_orders_lets_cancels_flow_and_one_on_weight_does_not() {
+    for (status, code, cancels_flow) in
+        [(429, -1015, true), (429, -1003, false), (418, -1003, false), (418, -1015, false)]
+    {
+        let (mut world, resting) = keeping();
+        world.cancel(resting);
+        world.risk.step(world.now());
+        let cancel = world.approved.pop().unwrap();
+        let until = world.now().millis() + 5_000;
+        world.reply(
+            json!({"id": 77, "status": status, "error": {"code": code, "msg": "", "data": {"retryAfter": until}}}),
+        );
+        world.run(5);
+        let usage = *usage_of(&world.seen).last().unwrap();
+        assert_eq!(usage.orders_blocked_until.is_some(), cancels_flow, "{status} {code}");
+        assert_eq!(usage.blocked_until.is_some(), !cancels_flow, "{status} {code}");
+        world.to_oms.push(cancel).unwrap();
+        world.run(5);
+        assert_eq!(world.requests.len(), usize::from(cancels_flow), "{status} {code}");
+    }
+}
+
+#[test]
+fn no_answer_silences_us_for_longer_than_the_longest_ban() {
+    for (status, code) in [(429, -1015), (429, -1003), (418, -1003)] {
+        let mut world = World::ready();
+        for retry in [u64::MAX, START_MS * 2] {
+            world.reply(
+                json!({"id": 77, "status": status, "error": {"code": code, "msg": "", "data": {"retryAfter": retry}}}),
+            );
+            world.run(3);
+            let usage = *usage_of(&world.seen).last().unwrap();
+            let until = usage.blocked_until.or(usage.orders_blocked_until).unwrap();
+            assert!(until <= world.now() + crate::binance::rest::PAUSE_MAX, "{status} {code} {retry}");
+        }
+    }
+}
+
+#[test]
+fn a_restriction_pauses_new_risk_for_a_minute_while_exits_go_on() {
+    for code in [-4400, -4401, -4106, -2027, -1122] {
+        let (mut world, _) = keeping();
+        let id = world.place();
+        world.run(3);
+        let number = world.requests[0]["id"].clone();
+        world.reply(refused(&number, code, "reduce only"));
+        world.run(3);
+        assert_eq!(world.story(id), ["Sent".to_owned(), format!("Refused {code}")]);
+        assert_eq!(world.gates(), ["RestrictedByExchange"]);
+        let reason = optiflow_base::order::GateReason::RestrictedByExchange;
+        assert!(reason.lets_exits_pass());
+        world.run_by(50, 59_000);
+        assert_eq!(world.gates(), ["RestrictedByExchange"]);
+        world.run_by(50, 1_100);
+        assert_eq!(world.gates(), ["RestrictedByExchange", "open Reconciled"]);
+        assert!(world.reached.is_empty(), "nothing failed");
+    }
+}
+
+#[test]
+fn a_refusal_that_does_not_fit_what_we_hold_makes_us_compare_everything() {
+    for code in [-2022, -2024, -2025] {
+        let (mut world, _) = keeping();
+        world.position = "0.3".to_owned();
+        world.place();
+        world.run(3);
+        let number = world.requests[0]["id"].clone();
+        world.reply(refused(&number, code, "ReduceOnly Order is rejected."));
+        world.run(6_000);
+        assert_eq!(world.gates(), ["InDoubt", "open Reconciled"], "{code}");
+        assert_eq!(world.positions(), ["0.3"], "{code}");
+    }
+}
+
+#[test]
+fn after_the_kill_only_cancels_and_exits_leave() {
+    let mut world = World::ready();
+    let resting = world.place();
+    world.run(5);
+    let approve = |world: &mut World, reduce_only: bool| {
+        let id = world.place_as(reduce_only);
+        world.risk.step(world.now());
+        (id, world.approved.pop())
+    };
+    // What risk had approved before it heard of the kill.
+    let (entry, approved) = approve(&mut world, false);
+    world.commands.push(Command::Kill).unwrap();
+    world.run(2);
+    world.to_oms.push(approved.unwrap()).unwrap();
+    world.run(3);
+    assert_eq!(world.story(entry), [format!("Refused {}", LocalCode::Killed.code())]);
+    world.cancel(resting);
+    world.run(5);
+    assert_eq!(world.story(resting)[2..], ["CancelSent", "Cancelled"]);
+    // A short position that a bid reduces.
+    world.tell(&World::account_event("-0.5", "9000"));
+    world.position = "-0.5".to_owned();
+    world.run(4_000);
+    let (exit, approved) = approve(&mut world, true);
+    world.to_oms.push(approved.expect("risk lets an exit pass")).unwrap();
+    world.run(3);
+    assert_eq!(world.story(exit), ["Sent", "Accepted"]);
+    assert!(world.gates().iter().all(|gate| gate != "Stopping"), "nothing stops by itself");
+}

@@ -1,0 +1,106 @@
+//! The kill latch: once it is set, nothing that could open or enlarge a position stays on the book.
+
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use std::time::Duration;
+
+use common::{EPOCH, SYMBOL, Sizes, World, config};
+use optiflow_base::control::Command;
+use optiflow_base::ids::OrderId;
+use optiflow_base::log::LogEvent;
+use optiflow_base::order::{Action, Intent, OrderChange, Report, Usage};
+use optiflow_risk::latches::INTENTS_PER_SECOND_MAX;
+
+/// Long 0.01, with two entries (1, 2) and an exit (3) resting.
+fn resting() -> World {
+    let mut world = World::ready(config());
+    world.position("0.01");
+    world.placed("buy 29999.9 0.002");
+    world.placed("sell 30000.1 0.003");
+    world.placed("sell 30000.1 0.002 reduce");
+    world
+}
+
+/// The orders whose cancels risk has ordered since the last call.
+fn cancelled(world: &mut World) -> Vec<u32> {
+    let mut cancelled = Vec::new();
+    while let Some(approved) = world.orders.pop() {
+        let Intent { symbol, action, .. } = *approved.intent();
+        let Action::Cancel(order) = action else { panic!("{action:?}") };
+        assert_eq!(symbol, SYMBOL);
+        cancelled.push(order.counter());
+    }
+    cancelled
+}
+
+fn notices(world: &mut World) -> Vec<(&'static str, i64)> {
+    let mut notices = Vec::new();
+    while let Some(event) = world.log.pop() {
+        if let LogEvent::Notice(notice) = event {
+            notices.push((notice.what, notice.value));
+        }
+    }
+    notices
+}
+
+#[test]
+fn a_runaway_withdraws_every_entry_within_two_steps() {
+    let mut world = resting();
+    for _ in 0..=INTENTS_PER_SECOND_MAX {
+        let action = Action::Cancel(OrderId::new(EPOCH, u32::MAX));
+        world.intents.push(Intent { symbol: SYMBOL, action, caused: world.now, decided: world.now }).unwrap();
+    }
+    while !world.intents_are_read() {
+        assert_eq!(cancelled(&mut world), [] as [u32; 0]);
+        world.step();
+    }
+    world.step();
+    assert_eq!(cancelled(&mut world), [1, 2], "the exit stays");
+    let told = notices(&mut world);
+    assert!(told.contains(&(optiflow_risk::stage::WITHDRAWING, 2)), "{told:?}");
+    world.step();
+    assert_eq!(cancelled(&mut world), [] as [u32; 0], "ordered once");
+}
+
+#[test]
+fn a_kill_by_command_sets_the_same_latch_and_says_so_once() {
+    let mut world = resting();
+    world.commands.push(Command::Kill).unwrap();
+    world.commands.push(Command::Kill).unwrap();
+    notices(&mut world);
+    world.step();
+    assert_eq!(cancelled(&mut world), [1, 2]);
+    assert_eq!(notices(&mut world), [(optiflow_risk::stage::KILLED, 0), (optiflow_risk::stage::WITHDRAWING, 2)]);
+    assert_eq!(world.place("buy 29999.9 0.002"), "Latched");
+    assert_eq!(world.place("sell 30000.1 0.002 reduce"), "approved", "a position may be left");
+}
+
+#[test]
+fn cancels_wait_for_room_and_for_weight_and_are_ordered_again_until_the_end_is_proven() {
+    let mut world = World::silent(config(), &Sizes { orders: 1, log: 1_024 });
+    world.gate(true);
+    world.top("29999.9", "30000.1");
+    world.mark("30000");
+    let first = world.placed("buy 29999.9 0.002");
+    world.placed("buy 29999.9 0.002");
+    let until = world.now + Duration::from_millis(100);
+    world.report(Report::Usage(Usage { blocked_until: Some(until), ..Usage::default() }));
+    world.commands.push(Command::Kill).unwrap();
+    world.step();
+    assert_eq!(cancelled(&mut world), [] as [u32; 0], "sending on would make a ban longer");
+    world.wait(Duration::from_millis(100));
+    world.step();
+    world.step();
+    assert_eq!(cancelled(&mut world), [1], "one fits the ring");
+    world.step();
+    assert_eq!(cancelled(&mut world), [2]);
+    world.change(first.id, OrderChange::Cancelled);
+    world.wait(Duration::from_millis(999));
+    world.step();
+    assert_eq!(cancelled(&mut world), [] as [u32; 0]);
+    world.wait(Duration::from_millis(1));
+    world.step();
+    assert_eq!(cancelled(&mut world), [2], "its end is not proven");
+}
