@@ -109,10 +109,10 @@ impl Default for Links {
     }
 }
 
-/// Tells risk and oms to stop: no new risk, everything cancelled.
-pub fn stop(commands: &mut [Tx<Command>; 2]) {
-    for command in commands {
-        assert!(command.push(Command::Stop).is_ok(), "a command ring holds the few commands of a session");
+/// Tells risk and oms.
+pub fn tell(commands: &mut [Tx<Command>; 2], command: Command) {
+    for ring in commands {
+        assert!(ring.push(command).is_ok(), "a command ring holds the few commands of a session");
     }
 }
 
@@ -135,7 +135,7 @@ const QUOTES_RING_LEN: usize = 512;
 const INTENT_RING_LEN: usize = 64;
 /// Order events and fills of the busiest instant: a sweep through every open order, several times over.
 const REPORT_RING_LEN: usize = 1_024;
-/// Stop is said once.
+/// Kill and stop are said once each.
 const COMMAND_RING_LEN: usize = 16;
 /// Calls wait here while another is being made.
 const REST_RING_LEN: usize = 256;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use optiflow_base::clock::{Clock, Nanos, VirtualClock};
-use optiflow_base::control::Milestone;
+use optiflow_base::control::{Command, Milestone};
 use optiflow_base::ids::SymbolId;
 use optiflow_base::log::LogEvent;
 use optiflow_base::order::Usage;
@@ -117,7 +117,7 @@ impl<C: Clock> World<C> {
 
     /// Tells risk and oms to stop.
     pub fn stop(&mut self) {
-        links::stop(&mut self.outside.commands);
+        links::tell(&mut self.outside.commands, Command::Stop);
     }
 
     /// The exchange's side of the present instant.

@@ -10,9 +10,13 @@ pub mod venue;
 pub mod cli;
 pub mod config;
 
+pub mod backtest;
+pub mod import;
+
 pub mod check;
 pub mod exchange;
 pub mod ledger;
 pub mod problem;
+pub mod progress;
 pub mod status;
 pub mod trade;

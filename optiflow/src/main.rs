@@ -4,13 +4,15 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use optiflow::cli::{Cli, Command, TradeArgs};
-use optiflow::{check, exchange, trade};
+use optiflow::{backtest, check, exchange, import, trade};
 
 fn main() -> ExitCode {
     match Cli::parse().command {
         None => trade::run(&TradeArgs::default()),
         Some(Command::Trade(args)) => trade::run(&args),
         Some(Command::Exchange(args)) => exchange::run(&args),
+        Some(Command::Backtest(args)) => backtest::command::run(&args),
+        Some(Command::Import(args)) => import::run(&args),
         Some(Command::Check(args)) => check::run(&args),
     }
 }

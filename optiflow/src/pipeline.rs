@@ -97,7 +97,12 @@ pub fn start(rooms: Rooms, seats: &[Seat], clock: &RealClock) -> std::io::Result
 impl Pipeline {
     /// Asks for an orderly stop: no new risk, everything cancelled; the oms answers with a milestone.
     pub fn stop(&mut self) {
-        links::stop(&mut self.commands);
+        links::tell(&mut self.commands, Command::Stop);
+    }
+
+    /// Sets the kill latch: no new risk until the next session, open entries are cancelled, exits go on.
+    pub fn kill(&mut self) {
+        links::tell(&mut self.commands, Command::Kill);
     }
 
     /// The session so far.

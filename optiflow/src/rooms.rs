@@ -61,9 +61,10 @@ pub fn build(config: &Config, text: &str, venue: &Venue, clock: &RealClock) -> R
 }
 
 fn feed(config: &Config, venue: &Venue, instruments: &[Instrument], seed: u32) -> Result<FeedConfig, Problem> {
+    let symbol = |one: &Instrument| FeedSymbol { id: one.symbol, name: one.name, tick_size: one.tick_size };
     let FeedSettings { depth, depth_silence, top_silence, trade_silence, mark_silence, .. } = &config.feed;
     Ok(FeedConfig {
-        symbols: instruments.iter().map(|one| FeedSymbol { id: one.symbol, name: one.name }).collect(),
+        symbols: instruments.iter().map(symbol).collect(),
         public: venue.endpoint(&venue.streams)?,
         market: venue.endpoint(&venue.streams)?,
         depth_speed: depth.clone(),

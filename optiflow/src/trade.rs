@@ -100,9 +100,18 @@ enum End {
     Trouble(String),
 }
 
+/// Signals of the operating system, as they have come so far.
+#[derive(Clone, Default)]
+struct Signals {
+    /// SIGINT and SIGTERM: stop.
+    stops: Arc<AtomicUsize>,
+    /// SIGUSR1: set the kill latch.
+    kills: Arc<AtomicUsize>,
+}
+
 struct Watch<'a> {
     clock: &'a RealClock,
-    signals: &'a Arc<AtomicUsize>,
+    signals: &'a Signals,
     embedded: Option<&'a Running>,
     quiet: bool,
 }
@@ -113,6 +122,7 @@ impl Watch<'_> {
         let started = self.clock.now();
         let mut ready: Option<Nanos> = None;
         let mut status = Status::new(self.quiet, run_for);
+        let mut killed = false;
         loop {
             let now = self.clock.now();
             while let Some(milestone) = pipeline.milestones.pop() {
@@ -122,7 +132,11 @@ impl Watch<'_> {
                     Milestone::Stopped | Milestone::StopFailed { .. } => {}
                 }
             }
-            if self.signals.load(Ordering::Relaxed) > 0 {
+            if !killed && self.signals.kills.load(Ordering::Relaxed) > 0 {
+                pipeline.kill();
+                killed = true;
+            }
+            if self.signals.stops.load(Ordering::Relaxed) > 0 {
                 return End::Asked("asked to stop");
             }
             if let Some(trouble) = pipeline.trouble() {
@@ -147,7 +161,7 @@ impl Watch<'_> {
 
     /// Stops in order and waits for the proof; a second signal gives up waiting.
     fn stop(&self, pipeline: &mut Pipeline, timeout: Duration) -> Result<(), String> {
-        let signals = self.signals.load(Ordering::Relaxed);
+        let told = self.signals.stops.load(Ordering::Relaxed);
         pipeline.stop();
         // The oms gives up by itself first and says how many orders may be open.
         let deadline = self.clock.now() + timeout + STOP_GRACE;
@@ -162,7 +176,7 @@ impl Watch<'_> {
                     Milestone::Ready => {}
                 }
             }
-            if self.signals.load(Ordering::Relaxed) > signals {
+            if self.signals.stops.load(Ordering::Relaxed) > told {
                 return Err("told twice to stop: orders may still be open".to_owned());
             }
             if self.clock.now() > deadline {
@@ -212,20 +226,22 @@ impl Outcome<'_> {
     }
 }
 
-/// Counts SIGINT and SIGTERM.
-fn catch_signals() -> Result<Arc<AtomicUsize>, Problem> {
-    let count = Arc::new(AtomicUsize::new(0));
-    let mut signals = signal_hook::iterator::Signals::new([signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM])
+/// Counts signals from now on.
+fn catch_signals() -> Result<Signals, Problem> {
+    use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
+    let counts = Signals::default();
+    let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM, SIGUSR1])
         .map_err(|error| Problem::Failed(format!("listening for signals: {error}")))?;
-    let counter = count.clone();
+    let counted = counts.clone();
     let listen = move || {
-        for _ in signals.forever() {
-            counter.fetch_add(1, Ordering::Relaxed);
+        for signal in signals.forever() {
+            let count = if signal == SIGUSR1 { &counted.kills } else { &counted.stops };
+            count.fetch_add(1, Ordering::Relaxed);
         }
     };
     let thread = thread::Builder::new().name("signals".to_owned()).spawn(listen);
     thread.map_err(|error| Problem::Failed(format!("starting a thread: {error}")))?;
-    Ok(count)
+    Ok(counts)
 }
 
 /// The configuration that a checkout trades with when none is named.

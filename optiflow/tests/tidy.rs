@@ -21,7 +21,7 @@ fn rooms_depend_only_downwards() {
         ("sim", &["base"]),
         ("store", &["base"]),
         ("backtest", &["base", "wire", "feed", "engine", "risk", "oms", "storage", "sim"]),
-        ("optiflow", &["base", "wire", "feed", "engine", "risk", "oms", "storage", "sim", "backtest"]),
+        ("optiflow", &["base", "wire", "feed", "engine", "risk", "oms", "storage", "store", "sim", "backtest"]),
         ("benches", &["base", "wire", "feed", "engine", "risk", "oms", "sim", "backtest"]),
     ]);
     for (room, allowed) in law {

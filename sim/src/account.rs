@@ -20,8 +20,6 @@ pub struct Account {
 #[derive(Clone, Debug)]
 struct Holding {
     position: Position,
-    /// Σ price × quantity of what is held, positive for long and short alike.
-    cost: Notional,
     leverage: u32,
 }
 
@@ -29,7 +27,7 @@ impl Account {
     /// An account with `wallet` of the quote asset and flat positions in `symbols` symbols.
     pub fn new(wallet: Notional, symbols: usize, leverage: u32) -> Account {
         assert!(leverage > 0, "leverage divides");
-        let holding = Holding { position: Position::default(), cost: Notional::ZERO, leverage };
+        let holding = Holding { position: Position::default(), leverage };
         Account { wallet, holdings: vec![holding; symbols] }
     }
 
@@ -44,7 +42,7 @@ impl Account {
         fee: Notional,
     ) -> Notional {
         assert!(qty > Qty::ZERO && price > Price::ZERO, "a fill has a quantity and a price");
-        let realized = self.holdings[symbol].fill(side, price, qty);
+        let realized = self.holdings[symbol].fill(side, price, qty, fee);
         self.holdings[symbol].position.updated = at;
         self.wallet += realized - fee;
         realized
@@ -70,9 +68,7 @@ impl Account {
 
     /// Profit of a position if it were closed at the mark.
     pub fn unrealized(&self, symbol: SymbolIndex, mark: Price) -> Notional {
-        let holding = &self.holdings[symbol];
-        let value = mark.times(holding.position.qty.abs());
-        if holding.position.qty >= Qty::ZERO { value - holding.cost } else { holding.cost - value }
+        self.holdings[symbol].position.unrealized(mark)
     }
 
     /// Leverage of a symbol.
@@ -88,27 +84,52 @@ impl Account {
 }
 
 impl Holding {
-    fn fill(&mut self, side: Side, price: Price, qty: Qty) -> Notional {
+    fn fill(&mut self, side: Side, price: Price, qty: Qty, fee: Notional) -> Notional {
         let held = self.position.qty;
         let reduces = side.signed(held) < Qty::ZERO;
         let closing = if reduces { qty.min(held.abs()) } else { Qty::ZERO };
         let opening = qty - closing;
         let mut realized = Notional::ZERO;
         if !closing.is_zero() {
-            let share = self.cost.units() * i128::from(closing.units()) / i128::from(held.abs().units());
-            let cost = Notional::from_units(share);
+            let cost = part(self.position.cost, closing, held);
             let value = price.times(qty) - price.times(opening);
             realized = if held > Qty::ZERO { value - cost } else { cost - value };
-            self.cost -= cost;
+            self.position.cost -= cost;
+            self.position.fees = part(self.position.fees, held.abs() - closing, held);
         }
-        self.cost += price.times(opening);
-        self.position.qty += side.signed(qty);
-        self.position.realized += realized;
-        self.position.entry = average(self.cost, self.position.qty);
-        assert!(self.cost >= Notional::ZERO, "what is held was paid for");
-        assert!(!self.position.qty.is_zero() || self.cost.is_zero(), "a flat position has no cost");
+        let position = &mut self.position;
+        position.cost += price.times(opening);
+        position.fees += part(fee, opening, qty);
+        position.qty += side.signed(qty);
+        position.realized += realized;
+        position.entry = average(position.cost, position.qty);
+        assert!(position.cost >= Notional::ZERO, "what is held was paid for");
+        assert!(!position.qty.is_zero() || position.cost.is_zero(), "a flat position has no cost");
         realized
     }
+}
+
+impl Position {
+    /// Profit if it were closed at the mark; none while no mark is known.
+    pub fn unrealized(&self, mark: Price) -> Notional {
+        let value = mark.times(self.qty.abs());
+        match self.qty {
+            _ if mark.is_zero() => Notional::ZERO,
+            long if long >= Qty::ZERO => value - self.cost,
+            _ => self.cost - value,
+        }
+    }
+
+    /// Where it would break even, the fees paid for it included; zero when flat.
+    pub fn break_even(&self) -> Price {
+        let per_unit = average(self.fees, self.qty);
+        if self.qty >= Qty::ZERO { self.entry + per_unit } else { self.entry - per_unit }
+    }
+}
+
+/// The share that `of` has in the `whole`, both taken without sign.
+fn part(amount: Notional, of: Qty, whole: Qty) -> Notional {
+    Notional::from_units(amount.units() * i128::from(of.abs().units()) / i128::from(whole.abs().units()))
 }
 
 /// Average price of `qty` bought or sold for `cost`, rounded down to 10⁻⁸; zero when flat.
@@ -153,6 +174,27 @@ mod tests {
         assert_eq!(account.position(0).realized.to_string(), "-1.5");
         let fees = "0.1241".parse::<Notional>().unwrap();
         assert_eq!(account.wallet(), "998.5".parse::<Notional>().unwrap() - fees);
+    }
+
+    #[test]
+    fn break_even_counts_the_fees_of_what_is_still_held() {
+        let mut account = Account::new("1000".parse().unwrap(), 1, 20);
+        // Fill and its fee; fees and break-even price of the position afterwards.
+        for (side, qty, fee, expected) in [
+            (Side::Buy, "1", "0.2", "0.2 100.2"),
+            (Side::Buy, "2", "0.4", "0.6 100.2"),
+            (Side::Sell, "2", "0.5", "0.2 100.2"),
+            (Side::Sell, "2", "0.4", "0.2 99.8"),
+            (Side::Sell, "1", "-0.3", "-0.1 100.05"),
+            (Side::Buy, "2", "0.1", "0 0"),
+        ] {
+            account.fill(Nanos(1), 0, side, "100".parse().unwrap(), qty.parse().unwrap(), fee.parse().unwrap());
+            let position = account.position(0);
+            assert_eq!(format!("{} {}", position.fees, position.break_even()), expected, "{side:?} {qty}");
+        }
+        account.fill(Nanos(1), 0, Side::Sell, "101".parse().unwrap(), "3".parse().unwrap(), Notional::ZERO);
+        assert_eq!(account.position(0).unrealized("100".parse().unwrap()).to_string(), "3");
+        assert!(account.position(0).unrealized(Price::ZERO).is_zero(), "no mark, no figure");
     }
 
     #[test]

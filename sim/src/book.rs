@@ -22,6 +22,8 @@ pub struct Book {
     last_id: u64,
     event_at: Nanos,
     top: Option<Top>,
+    /// When `top` was told.
+    top_at: Nanos,
 }
 
 /// Best bid and ask as of an update.
@@ -59,6 +61,7 @@ impl Book {
                 let known = self.top.map_or(self.last_id, |top| top.update_id);
                 if *update_id > known {
                     self.top = Some(Top { update_id: *update_id, bid: *bid, ask: *ask });
+                    self.top_at = at;
                 }
             }
             Tick::Trade { .. } | Tick::Mark { .. } => {}
@@ -118,6 +121,11 @@ impl Book {
     /// Exchange time of the last change of the depth.
     pub const fn event_at(&self) -> Nanos {
         self.event_at
+    }
+
+    /// Exchange time of what is shown best: of the newer best bid and ask, else of the depth.
+    pub fn shown_since(&self) -> Nanos {
+        if self.top.is_some() { self.top_at } else { self.event_at }
     }
 
     /// Best level of a side as shown: the newer of depth and best-bid-and-ask.
@@ -244,11 +252,13 @@ mod tests {
         assert_eq!(book.shown_at(Side::Buy, level("0@99").price), Qty::ZERO);
         assert_eq!(book.shown_at(Side::Sell, level("0@101").price), level("3@101").qty);
         assert_eq!(book.top().unwrap().update_id, 12);
+        assert_eq!((book.shown_since(), book.event_at()), (Nanos(2), Nanos(1)));
         book.apply(Nanos(3), &Tick::Top { update_id: 11, bid: level("9@99"), ask: level("9@101") });
         assert_eq!(book.best(Side::Buy), Some(level("7@98")), "an older top changes nothing");
         let bids = levels("0@99");
         book.apply(Nanos(4), &Tick::Depth { first_id: 12, last_id: 13, previous_id: 10, bids, asks: vec![] });
         assert_eq!((text(book.shown(Side::Buy)), text(book.shown(Side::Sell))), ("2@98".into(), "3@101 4@102".into()));
+        assert_eq!(book.shown_since(), Nanos(4));
     }
 
     #[test]

@@ -16,6 +16,7 @@ use crate::market::{Source, SourceError};
 use crate::matching::{Hit, Queue, Step};
 use crate::words::{CoreEvent, Fill, Listing, MarketTick, Order, OrderKey, Position, SymbolIndex, Tick};
 
+pub mod brackets;
 mod checks;
 pub mod orders;
 mod requests;
@@ -311,7 +312,7 @@ impl Core {
     }
 
     /// The mark, or the middle of the book while there is none; zero when there is neither.
-    fn reference_price(&self, symbol: SymbolIndex) -> Price {
+    pub fn reference_price(&self, symbol: SymbolIndex) -> Price {
         let market = &self.markets[symbol];
         if market.mark.mark > Price::ZERO { market.mark.mark } else { market.book.mid().unwrap_or(Price::ZERO) }
     }

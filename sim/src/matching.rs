@@ -136,9 +136,14 @@ impl Queue {
         }
     }
 
+    /// The best price at which a taker on `side` finds something displayed and not yet taken.
+    pub fn best(&self, book: &Book, side: Side) -> Option<Price> {
+        self.liquidity(book, side).next().map(|level| level.price)
+    }
+
     /// Would a limit order at `price` meet anything, displayed or own?
     pub fn would_take(&self, book: &Book, side: Side, price: Price) -> bool {
-        let displayed = self.liquidity(book, side).next().map(|level| level.price);
+        let displayed = self.best(book, side);
         let own = self.side(side.opposite()).first().map(|resting| resting.price);
         displayed.into_iter().chain(own).any(|best| side.reaches(price, best))
     }

@@ -133,6 +133,50 @@ pub struct Placement {
     pub reduce_only: bool,
     /// What happens when it would meet an own order.
     pub self_trade: SelfTrade,
+    /// What it carries beside.
+    pub terms: Terms,
+}
+
+/// What matching does not need to know of an order, but its owner is told again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Terms {
+    /// When a good-till-date order expires; its time in force is good-till-cancelled until then.
+    pub good_till: Option<Nanos>,
+    /// Where the price was taken from.
+    pub price_match: PriceMatch,
+}
+
+/// Where an order's price is taken from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PriceMatch {
+    /// The client said it.
+    #[default]
+    None,
+    /// The best price of the other side.
+    Opponent,
+    /// The fifth price of the other side.
+    Opponent5,
+    /// The best price of the own side.
+    Queue,
+    /// The fifth price of the own side.
+    Queue5,
+    /// The tenth price of the own side.
+    Queue10,
+    /// The twentieth price of the own side.
+    Queue20,
+}
+
+/// What an order is to become.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Amendment {
+    /// The order's side, which cannot change.
+    pub side: Side,
+    /// New price.
+    pub price: Price,
+    /// Where the new price was taken from.
+    pub price_match: PriceMatch,
+    /// New total quantity.
+    pub qty: Qty,
 }
 
 /// Self-trade prevention of the taker.
@@ -234,6 +278,10 @@ pub struct Position {
     pub qty: Qty,
     /// Average entry price; zero when flat.
     pub entry: Price,
+    /// Σ price × quantity of what is held, positive for long and short alike.
+    pub cost: Notional,
+    /// Fees paid for what is held.
+    pub fees: Notional,
     /// Profit realised since the start, before fees.
     pub realized: Notional,
     /// When it last changed.
@@ -242,6 +290,7 @@ pub struct Position {
 
 /// What the core did, in order; the face turns it into stream and user-data events.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "events live for a moment, and the large ones are read in full")]
 pub enum CoreEvent {
     /// The market moved (re-stamped with exchange time; already applied to the book).
     Market(MarketTick),
@@ -313,6 +362,14 @@ pub enum Reject {
     DuplicateClientId,
     /// A market order with an empty book.
     NoLiquidity,
+    /// A market order whose best counterparty stands beyond the PERCENT_PRICE band.
+    CounterpartyBeyondBand,
+    /// More than the leverage allows to hold, open orders included.
+    PositionTooLarge,
+    /// A leverage so low that the margin would not suffice.
+    LeverageTooLow,
+    /// The order was amended as often as an order may be.
+    TooManyAmendments,
     /// No such order, or not open (cancel, modify).
     UnknownOrder,
     /// An amendment that changes nothing.

@@ -3,6 +3,7 @@
 //! Limits have no defaults: whoever trades has written them down. Unknown keys are refused. Never opens a socket and
 //! never reads the content of a key file. Runs on the main thread before anything else.
 
+pub mod backtest;
 mod reader;
 mod scalping;
 
@@ -15,6 +16,7 @@ use optiflow_base::money::Notional;
 use optiflow_engine::strategies::scalping_v1::config::ScalpingConfig;
 use toml::de::DeTable;
 
+use backtest::BacktestConfig;
 use reader::{Reader, Section};
 
 pub use reader::parse_duration;
@@ -38,6 +40,8 @@ pub struct Config {
     pub oms: OmsSettings,
     /// Limits of the account.
     pub risk: RiskSettings,
+    /// What `optiflow backtest` reads of this file.
+    pub backtest: Option<BacktestConfig>,
     /// What is traded, and how.
     pub symbols: Vec<SymbolConfig>,
     /// Every field with its effective value, in file order, defaults included.
@@ -243,6 +247,7 @@ fn read(root: Section<'_>) -> Config {
         feed: read_feed(root.child("feed")),
         oms: read_oms(root.child("oms")),
         risk: read_risk(root.child("risk")),
+        backtest: root.has("backtest").then(|| backtest::read(root.child("backtest"))),
         symbols: root.children("symbol").into_iter().map(read_symbol).collect(),
         effective: Vec::new(),
     };

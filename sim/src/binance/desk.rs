@@ -1,21 +1,24 @@
-//! The exchange behind its doors: core, streams, dead-man's switches, and the one way in which time passes for them.
+//! The exchange behind its doors: core, streams, dead-man's switches, expiries, conditional orders, and the one way in
+//! which time passes for them.
 //!
 //! What it does: runs an operation on the core and hands every event of it, in order, to the streams and the records.
 //! What it never does: no keys, no limits, no parsing. Driven by `exchange` and by the handlers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use optiflow_base::clock::Nanos;
-use optiflow_base::money::{Price, Qty, Side};
 
+use super::algo::Algos;
 use super::errors::ApiError;
 use super::params::Params;
 use super::records::Records;
 use super::streams::Streams;
 use crate::core::Core;
 use crate::market::SourceError;
-use crate::words::{CoreEvent, Listing, Order, OrderKey, Placement, Reject, SymbolIndex};
+use crate::words::{Amendment, CoreEvent, Listing, Order, OrderKey, Placement, Reject, SymbolIndex};
+
+mod algo;
 
 /// Everything that handlers work on.
 pub struct Desk {
@@ -26,6 +29,11 @@ pub struct Desk {
     /// What is asked for later.
     pub records: Records,
     countdowns: BTreeMap<SymbolIndex, Nanos>,
+    /// When which good-till-date order expires.
+    expiries: BTreeSet<(Nanos, u64)>,
+    algos: Algos,
+    /// Conditional orders whose price was touched and that are placed next.
+    triggered: Vec<u64>,
     events: Vec<CoreEvent>,
     client_ids: fastrand::Rng,
     market_failure: Option<SourceError>,
@@ -36,17 +44,20 @@ impl Desk {
     pub fn new(core: Core, seed: u64) -> Desk {
         let streams = Streams::new(core.listings(), seed);
         Desk {
+            algos: Algos::new(core.config().start),
+            triggered: Vec::new(),
             core,
             streams,
             records: Records::default(),
             countdowns: BTreeMap::new(),
+            expiries: BTreeSet::new(),
             events: Vec::new(),
             client_ids: fastrand::Rng::with_seed(seed),
             market_failure: None,
         }
     }
 
-    /// Lets time pass: the market, the dead-man's switches and the streams, each thing at its own time.
+    /// Lets time pass: the market, the dead-man's switches, expiries and the streams, each thing at its own time.
     pub fn advance(&mut self, now: Nanos) {
         let mut done = Nanos(0);
         while let Some(due) = self.next_due().filter(|due| *due < now && *due > done) {
@@ -60,7 +71,8 @@ impl Desk {
     pub fn next_due(&self) -> Option<Nanos> {
         let market = if self.market_failure.is_none() { self.core.next_due() } else { None };
         let countdown = self.countdowns.values().min().copied();
-        [market, countdown, self.streams.next_due()].into_iter().flatten().min()
+        let expiry = self.expiries.first().map(|(at, _)| *at);
+        [market, countdown, expiry, self.streams.next_due()].into_iter().flatten().min()
     }
 
     /// Why the market stands still, if it does.
@@ -72,6 +84,11 @@ impl Desk {
     pub fn place(&mut self, now: Nanos, placement: Placement) -> Result<Order, Reject> {
         let placed = self.core.place(now, placement, &mut self.events);
         self.publish(now);
+        if let Ok(order) = &placed
+            && let Some(at) = order.placed.terms.good_till.filter(|_| order.status.is_open())
+        {
+            self.expiries.insert((at, order.id));
+        }
         placed
     }
 
@@ -92,22 +109,28 @@ impl Desk {
     /// Modifies an order.
     pub fn modify(&mut self, now: Nanos, change: &Change) -> Result<Order, Reject> {
         let before = self.core.order(change.symbol, &change.key).cloned();
-        let Change { symbol, key, side, price, qty, modify_id } = change;
-        let modified = self.core.modify(now, *symbol, key, *side, *price, *qty, &mut self.events);
+        let earlier = before.as_ref().map_or(0, |order| self.records.amendments_of(order.id));
+        if earlier >= AMENDMENTS_MAX {
+            return Err(Reject::TooManyAmendments);
+        }
+        let Change { symbol, key, amendment, modify_id } = change;
+        let modified = self.core.modify(now, *symbol, key, *amendment, &mut self.events);
         self.publish(now);
         if let (Some(before), Ok(after)) = (before, &modified)
             && before.placed != after.placed
         {
-            self.records.amended(&before, after, *modify_id);
+            self.records.amended(&before, after, earlier + 1, *modify_id);
         }
         modified
     }
 
     /// Sets the leverage of a symbol.
-    pub fn set_leverage(&mut self, now: Nanos, symbol: SymbolIndex, leverage: u32) {
+    pub fn set_leverage(&mut self, now: Nanos, symbol: SymbolIndex, leverage: u32) -> Result<(), Reject> {
+        self.core.check_leverage(symbol, leverage)?;
         self.core.set_leverage(symbol, leverage);
         let name = self.listing(symbol).name.clone();
         self.streams.on_leverage(now, &name, leverage);
+        Ok(())
     }
 
     /// Starts, restarts or (with nothing) stops the dead-man's switch of a symbol.
@@ -134,6 +157,11 @@ impl Desk {
         self.find(params.mandatory("symbol")?)
     }
 
+    /// The symbol of the pair that the parameters name: every pair has one, of the same name.
+    pub fn pair(&self, params: &Params) -> Result<SymbolIndex, ApiError> {
+        self.find(params.mandatory("pair")?)
+    }
+
     /// The symbol that the parameters name, if they do.
     pub fn optional_symbol(&self, params: &Params) -> Result<Option<SymbolIndex>, ApiError> {
         params.optional("symbol")?.map(|name| self.find(name)).transpose()
@@ -151,20 +179,35 @@ impl Desk {
             self.market_failure = Some(error);
         }
         self.publish(now);
+        self.fire(now);
         let due: Vec<SymbolIndex> =
             self.countdowns.iter().filter(|(_, at)| **at <= now).map(|(symbol, _)| *symbol).collect();
         for symbol in due {
             self.countdowns.remove(&symbol);
             self.cancel_all(now, symbol);
         }
+        while let Some((_, id)) = self.expiries.first().copied().filter(|(at, _)| *at <= now) {
+            self.expiries.pop_first();
+            // What ended as its time came has ended already.
+            let _expired = self.core.expire(now, id, &mut self.events);
+            self.publish(now);
+        }
         self.streams.advance(now, &self.core);
     }
 
     fn publish(&mut self, now: Nanos) {
-        for event in self.events.drain(..) {
+        let mut events = std::mem::take(&mut self.events);
+        for event in events.drain(..) {
+            if let CoreEvent::Fill { order, .. } | CoreEvent::Ended { order, .. } = &event
+                && let Some(at) = order.placed.terms.good_till.filter(|_| !order.status.is_open())
+            {
+                self.expiries.remove(&(at, order.id));
+            }
             self.records.note(now, &event);
             self.streams.on_event(now, &event, &self.core);
+            self.watch(now, &event);
         }
+        self.events = events;
     }
 }
 
@@ -175,15 +218,13 @@ pub struct Change {
     pub symbol: SymbolIndex,
     /// Which order.
     pub key: OrderKey,
-    /// The order's side, which cannot change.
-    pub side: Side,
-    /// New price.
-    pub price: Price,
-    /// New quantity.
-    pub qty: Qty,
+    /// What it is to become.
+    pub amendment: Amendment,
     /// What the client calls it.
     pub modify_id: Option<u64>,
 }
 
+/// How often an order may be amended.
+const AMENDMENTS_MAX: usize = 10_000;
 /// Characters of a client order id that the exchange makes up.
 const CLIENT_ID_LEN: usize = 22;

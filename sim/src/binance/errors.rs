@@ -244,6 +244,16 @@ impl ApiError {
             Reject::TooManyOpenOrders => (-2025, "Reach max open order limit.".to_owned()),
             Reject::DuplicateClientId => (-4116, "ClientOrderId is duplicated.".to_owned()),
             Reject::NoLiquidity => (-1112, "No orders on book for symbol.".to_owned()),
+            Reject::CounterpartyBeyondBand => {
+                (-4131, "The counterparty's best price does not meet the PERCENT_PRICE filter limit.".to_owned())
+            }
+            Reject::PositionTooLarge => {
+                (-2027, "Exceeded the maximum allowable position at current leverage.".to_owned())
+            }
+            Reject::LeverageTooLow => {
+                (-2028, "Leverage is smaller than permitted: insufficient margin balance.".to_owned())
+            }
+            Reject::TooManyAmendments => (-5026, "Exceed maximum modify order limit.".to_owned()),
             Reject::UnknownOrder => return ApiError::unknown_order(),
             Reject::NothingToModify => (-5027, "No need to modify the order.".to_owned()),
         };

@@ -3,13 +3,14 @@
 //! What it does: orders, fills and numbers to JSON. What it never does: no decisions, no arithmetic on money beyond
 //! rounding for display, and no panic over a digit too many: the market's data is not ours. Plain functions, any thread.
 
+use optiflow_base::clock::Nanos;
 use optiflow_base::market::Level;
 use optiflow_base::money::{Notional, Price, Qty, Side};
 use optiflow_base::order::{OrderKind, TimeInForce};
 use serde::Serialize;
 
 use super::errors::ApiError;
-use crate::words::{Fill, Listing, Order, OrderStatus, SelfTrade};
+use crate::words::{Fill, Listing, Order, OrderStatus, Placement, PriceMatch, SelfTrade};
 
 /// An answer's body.
 pub fn text<T: Serialize + ?Sized>(body: &T) -> Result<String, ApiError> {
@@ -64,7 +65,7 @@ impl OrderAnswer {
             orig_qty: qty(placed.qty, listing),
             executed_qty: qty(order.filled, listing),
             cum_qty: qty(order.filled, listing),
-            time_in_force: time_in_force_name(placed.time_in_force),
+            time_in_force: time_in_force_name(placed),
             r#type: kind,
             reduce_only: placed.reduce_only,
             close_position: false,
@@ -74,9 +75,9 @@ impl OrderAnswer {
             working_type: "CONTRACT_PRICE",
             price_protect: false,
             orig_type: kind,
-            price_match: "NONE",
+            price_match: price_match_name(placed.terms.price_match),
             self_trade_prevention_mode: self_trade_name(placed.self_trade),
-            good_till_date: 0,
+            good_till_date: placed.terms.good_till.map_or(0, Nanos::millis),
             update_time: order.updated.millis(),
         }
     }
@@ -131,7 +132,7 @@ impl OrderRow {
     pub fn new(order: &Order, listing: &Listing) -> OrderRow {
         let placed = &order.placed;
         let kind = kind_name(placed.kind);
-        let average_units = (order.filled_quote.units() * UNITS).checked_div(i128::from(order.filled.units()));
+        let average_units = average_units(order);
         let average = match average_units {
             None => "0.00".to_owned(),
             Some(units) => decimal(units, listing.price_precision + AVERAGE_EXTRA_DECIMALS),
@@ -146,7 +147,7 @@ impl OrderRow {
             orig_qty: qty(placed.qty, listing),
             executed_qty: qty(order.filled, listing),
             cum_quote: quote(order.filled_quote, listing),
-            time_in_force: time_in_force_name(placed.time_in_force),
+            time_in_force: time_in_force_name(placed),
             r#type: kind,
             reduce_only: placed.reduce_only,
             close_position: false,
@@ -156,9 +157,9 @@ impl OrderRow {
             working_type: "CONTRACT_PRICE",
             price_protect: false,
             orig_type: kind,
-            price_match: "NONE",
+            price_match: price_match_name(placed.terms.price_match),
             self_trade_prevention_mode: self_trade_name(placed.self_trade),
-            good_till_date: 0,
+            good_till_date: placed.terms.good_till.map_or(0, Nanos::millis),
             time: order.created.millis(),
             update_time: order.updated.millis(),
         }
@@ -235,6 +236,15 @@ pub fn level(level: Level, listing: &Listing) -> [String; 2] {
     [price(level.price, listing), qty(level.qty, listing)]
 }
 
+/// Average price of an order's fills with all its decimals; zero while there is none.
+pub fn average(order: Option<&Order>, listing: &Listing) -> String {
+    decimal(order.and_then(average_units).unwrap_or(0), listing.price_precision + AVERAGE_EXTRA_DECIMALS)
+}
+
+fn average_units(order: &Order) -> Option<i128> {
+    (order.filled_quote.units() * UNITS).checked_div(i128::from(order.filled.units()))
+}
+
 /// A price with the listing's decimals.
 pub fn price(price: Price, listing: &Listing) -> String {
     decimal(i128::from(price.units()), listing.price_precision)
@@ -280,8 +290,23 @@ const fn kind_name(kind: OrderKind) -> &'static str {
     }
 }
 
-const fn time_in_force_name(time_in_force: TimeInForce) -> &'static str {
-    match time_in_force {
+/// As Binance names a price match.
+pub(crate) const fn price_match_name(price_match: PriceMatch) -> &'static str {
+    match price_match {
+        PriceMatch::None => "NONE",
+        PriceMatch::Opponent => "OPPONENT",
+        PriceMatch::Opponent5 => "OPPONENT_5",
+        PriceMatch::Queue => "QUEUE",
+        PriceMatch::Queue5 => "QUEUE_5",
+        PriceMatch::Queue10 => "QUEUE_10",
+        PriceMatch::Queue20 => "QUEUE_20",
+    }
+}
+
+/// As Binance names how long an order lives.
+pub(crate) const fn time_in_force_name(placed: &Placement) -> &'static str {
+    match placed.time_in_force {
+        TimeInForce::Gtc if placed.terms.good_till.is_some() => "GTD",
         TimeInForce::Gtc => "GTC",
         TimeInForce::Ioc => "IOC",
         TimeInForce::Fok => "FOK",
@@ -289,7 +314,8 @@ const fn time_in_force_name(time_in_force: TimeInForce) -> &'static str {
     }
 }
 
-const fn self_trade_name(mode: SelfTrade) -> &'static str {
+/// As Binance names self-trade prevention.
+pub(crate) const fn self_trade_name(mode: SelfTrade) -> &'static str {
     match mode {
         SelfTrade::None => "NONE",
         SelfTrade::ExpireTaker => "EXPIRE_TAKER",

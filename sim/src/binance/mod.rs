@@ -14,6 +14,7 @@ pub mod exchange;
 pub mod streams;
 pub mod tape;
 
+mod algo;
 mod desk;
 mod errors;
 mod json;

@@ -3,11 +3,16 @@
 //! Values are percent-decoded here; signatures are made over the raw text, which is the business of `auth`.
 //! Never panics on input and never guesses: what cannot be read is an error with the parameter's name in it.
 
+use std::collections::BTreeMap;
+
 use optiflow_base::decimal::{DecimalError, decimals_of};
 use optiflow_base::money::{Price, Qty};
-use serde_json::{Map, Value};
+use serde_json::value::RawValue;
 
 use super::errors::ApiError;
+
+/// A JSON object whose values are kept as they were sent: signatures are made over the sender's spelling of a number.
+pub type RawObject = BTreeMap<String, Box<RawValue>>;
 
 /// Names and decoded values, in the order in which they were sent.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -27,16 +32,15 @@ impl Params {
         Ok(Params { pairs })
     }
 
-    /// From a JSON object; numbers and booleans become their text, nulls are as good as not sent.
-    pub fn from_object(object: &Map<String, Value>) -> Result<Params, ApiError> {
+    /// From a JSON object; numbers and booleans are the text they were sent as, nulls are as good as not sent.
+    pub fn from_object(object: &RawObject) -> Result<Params, ApiError> {
         let mut pairs = Vec::with_capacity(object.len());
         for (name, value) in object {
-            let text = match value {
-                Value::Null => continue,
-                Value::Bool(flag) => flag.to_string(),
-                Value::Number(number) => number.to_string(),
-                Value::String(text) => text.clone(),
-                Value::Array(_) | Value::Object(_) => return Err(ApiError::invalid(name)),
+            let text = match value.get() {
+                "null" => continue,
+                text if text.starts_with('"') => serde_json::from_str(text).map_err(|_| ApiError::invalid(name))?,
+                nested if nested.starts_with(['[', '{']) => return Err(ApiError::invalid(name)),
+                plain => plain.to_owned(),
             };
             pairs.push((name.clone(), text));
         }
@@ -222,11 +226,19 @@ mod tests {
 
     #[test]
     fn json_parameters_become_text() {
-        let value: Value = serde_json::from_str(r#"{"a":1,"b":"x","c":true,"d":null}"#).unwrap();
-        let params = Params::from_object(value.as_object().unwrap()).unwrap();
-        assert_eq!(params.pairs().collect::<Vec<_>>(), [("a", "1"), ("b", "x"), ("c", "true")]);
-        let nested: Value = serde_json::from_str(r#"{"a":{}}"#).unwrap();
-        assert_eq!(Params::from_object(nested.as_object().unwrap()).unwrap_err().code, -1130);
+        let read = |text: &str| Params::from_object(&serde_json::from_str(text).unwrap());
+        let params = read(r#"{"a":1,"b":"x\u0079","c":true,"d":null}"#).unwrap();
+        assert_eq!(params.pairs().collect::<Vec<_>>(), [("a", "1"), ("b", "xy"), ("c", "true")]);
+        assert_eq!(read(r#"{"a":{}}"#).unwrap_err().code, -1130);
+        assert_eq!(read(r#"{"a":[]}"#).unwrap_err().code, -1130);
+    }
+
+    #[test]
+    fn json_numbers_keep_the_spelling_of_the_sender() {
+        for number in ["0.010", "83090.10", "1e-2", "1E+5", "100000000000000000000", "-0.0", "0.00000001"] {
+            let params = Params::from_object(&serde_json::from_str(&format!("{{\"a\": {number} }}")).unwrap()).unwrap();
+            assert_eq!(params.mandatory("a").unwrap(), number);
+        }
     }
 
     proptest::proptest! {

@@ -1,13 +1,14 @@
-//! What happened and is asked for later: funding rates, funding paid, amendments.
+//! What happened and is asked for later: funding rates, funding paid, amendments, klines of the marks.
 //!
 //! Fills and orders are the core's ledger; here is only what the core does not keep. Every list has a bound and
 //! forgets its oldest row. Driven by the desk, in the order of the events.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use optiflow_base::clock::Nanos;
 use optiflow_base::money::{Notional, Price, Qty};
 
+use crate::binance::tape::marks::Marks;
 use crate::words::{CoreEvent, Order, SymbolIndex, Tick};
 
 /// The lists.
@@ -16,7 +17,10 @@ pub struct Records {
     rates: VecDeque<FundingRate>,
     paid: VecDeque<FundingPaid>,
     amendments: VecDeque<Amendment>,
+    /// How often each open order was amended.
+    amended: BTreeMap<u64, usize>,
     running: Vec<(SymbolIndex, FundingRate)>,
+    marks: Marks,
     next_id: u64,
 }
 
@@ -74,7 +78,8 @@ impl Records {
     pub fn note(&mut self, now: Nanos, event: &CoreEvent) {
         match event {
             CoreEvent::Market(tick) => {
-                if let Tick::Mark { mark, funding_rate, next_funding_ms, .. } = tick.what {
+                if let Tick::Mark { mark, index, funding_rate, next_funding_ms } = tick.what {
+                    self.marks.mark(tick.at, tick.symbol, mark, index);
                     let row = FundingRate { symbol: tick.symbol, rate: funding_rate, at_ms: next_funding_ms, mark };
                     self.mark(row);
                 }
@@ -83,14 +88,21 @@ impl Records {
                 self.next_id += 1;
                 keep(&mut self.paid, FundingPaid { id: self.next_id, symbol: *symbol, amount: *amount, at: now });
             }
-            CoreEvent::New(_) | CoreEvent::Fill { .. } | CoreEvent::Amended(_) | CoreEvent::Ended { .. } => {}
+            CoreEvent::Fill { order, .. } | CoreEvent::Ended { order, .. } => {
+                if !order.status.is_open() {
+                    self.amended.remove(&order.id);
+                }
+            }
+            CoreEvent::New(_) | CoreEvent::Amended(_) => {}
         }
     }
 
-    /// Takes note of a modification.
-    pub fn amended(&mut self, before: &Order, after: &Order, modify_id: Option<u64>) {
+    /// Takes note of a modification, the order's `count`th.
+    pub fn amended(&mut self, before: &Order, after: &Order, count: usize, modify_id: Option<u64>) {
         self.next_id += 1;
-        let earlier = self.amendments.iter().filter(|row| row.order_id == after.id).count();
+        if after.status.is_open() {
+            self.amended.insert(after.id, count);
+        }
         let row = Amendment {
             id: self.next_id,
             symbol: after.placed.symbol,
@@ -99,10 +111,20 @@ impl Records {
             at: after.updated,
             price: (before.placed.price, after.placed.price),
             qty: (before.placed.qty, after.placed.qty),
-            count: earlier + 1,
+            count,
             modify_id,
         };
         keep(&mut self.amendments, row);
+    }
+
+    /// Klines of the marks.
+    pub const fn marks(&mut self) -> &mut Marks {
+        &mut self.marks
+    }
+
+    /// How often an open order was amended.
+    pub fn amendments_of(&self, order: u64) -> usize {
+        self.amended.get(&order).copied().unwrap_or(0)
     }
 
     /// Fundings of the market, oldest first.

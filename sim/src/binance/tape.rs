@@ -12,6 +12,7 @@ use optiflow_base::money::{Notional, Price, Qty, Side};
 use crate::words::SymbolIndex;
 
 pub mod kline;
+pub mod marks;
 
 use kline::{Bars, Interval, Kline};
 

@@ -6,12 +6,13 @@ use optiflow_base::money::{Notional, Price, Qty, Side};
 use optiflow_base::order::OrderKind;
 
 use crate::core::Core;
+use crate::core::brackets::notional_max;
 use crate::words::{Listing, Order, Placement, Reject, SymbolIndex};
 
 impl Core {
     /// Initial margin that a symbol binds: position and open orders, at the mark.
     pub fn initial_margin(&self, symbol: SymbolIndex) -> Notional {
-        self.margin_with(symbol, None, None)
+        self.per_leverage(symbol, self.exposure_with(symbol, None, None))
     }
 
     /// The part of the initial margin that the position alone binds.
@@ -46,10 +47,28 @@ impl Core {
         }
     }
 
-    /// Checks the filters for a market order.
-    pub(super) fn check_market(&self, symbol: SymbolIndex, qty: Qty) -> Result<(), Reject> {
+    /// Checks the filters for a market order, and that there is somebody to trade with.
+    pub(super) fn check_market(&self, symbol: SymbolIndex, side: Side, qty: Qty) -> Result<(), Reject> {
         let listing = &self.config.listings[symbol];
-        check_qty(listing, qty, listing.market_qty_max)
+        check_qty(listing, qty, listing.market_qty_max)?;
+        let market = &self.markets[symbol];
+        let best = market.queue.best(&market.book, side).ok_or(Reject::NoLiquidity)?;
+        let is_near = self.band(symbol, side).is_none_or(|bound| side.reaches(bound, best));
+        if is_near { Ok(()) } else { Err(Reject::CounterpartyBeyondBand) }
+    }
+
+    /// May the leverage be set so: is what is held and ordered not too much for it, and is there margin for it?
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn check_leverage(&self, symbol: SymbolIndex, leverage: u32) -> Result<(), Reject> {
+        let exposure = self.exposure_with(symbol, None, None);
+        if exposure > notional_max(leverage) {
+            return Err(Reject::PositionTooLarge);
+        }
+        let more = Notional::from_units(exposure.units() / i128::from(leverage.max(1))) - self.initial_margin(symbol);
+        let is_bearable = more <= Notional::ZERO || more <= self.available();
+        if is_bearable { Ok(()) } else { Err(Reject::LeverageTooLow) }
     }
 
     /// Checks MIN_NOTIONAL at a price.
@@ -69,15 +88,21 @@ impl Core {
         }
     }
 
-    /// Is there margin for `value` more on a side, not counting the order `except`? What shrinks exposure always is.
-    pub(super) fn check_margin(
+    /// Do the leverage's limit and the margin suffice for `value` more on a side, not counting the order `except`? What
+    /// shrinks exposure is always let in.
+    pub(super) fn check_exposure(
         &self,
         symbol: SymbolIndex,
         side: Side,
         value: Notional,
         except: Option<u64>,
     ) -> Result<(), Reject> {
-        let grown = self.margin_with(symbol, Some((side, value)), except) - self.initial_margin(symbol);
+        let exposure = self.exposure_with(symbol, Some((side, value)), except);
+        let is_more = exposure > self.exposure_with(symbol, None, None);
+        if is_more && exposure > notional_max(self.account.leverage(symbol)) {
+            return Err(Reject::PositionTooLarge);
+        }
+        let grown = self.per_leverage(symbol, exposure) - self.initial_margin(symbol);
         if grown > Notional::ZERO && grown > self.available() { Err(Reject::InsufficientMargin) } else { Ok(()) }
     }
 
@@ -90,7 +115,7 @@ impl Core {
     }
 
     /// Exposure is the worse of all buys filled and all sells filled.
-    fn margin_with(&self, symbol: SymbolIndex, more: Option<(Side, Notional)>, except: Option<u64>) -> Notional {
+    fn exposure_with(&self, symbol: SymbolIndex, more: Option<(Side, Notional)>, except: Option<u64>) -> Notional {
         let held = self.reference_price(symbol).times(self.account.position(symbol).qty);
         let mut buys = self.open_value(symbol, Side::Buy, except);
         let mut sells = self.open_value(symbol, Side::Sell, except);
@@ -99,14 +124,12 @@ impl Core {
             Some((Side::Sell, value)) => sells += value,
             None => {}
         }
-        self.per_leverage(symbol, (held + buys).abs().max((held - sells).abs()))
+        (held + buys).abs().max((held - sells).abs())
     }
 
     fn open_value(&self, symbol: SymbolIndex, side: Side, except: Option<u64>) -> Notional {
-        let counts =
-            |order: &&Order| order.placed.side == side && !order.placed.reduce_only && Some(order.id) != except;
-        let open = self.orders.open(symbol).filter(counts);
-        open.map(|order| order.placed.price.times(order.placed.qty - order.filled)).sum()
+        let counts = |order: &&Order| order.placed.side == side && Some(order.id) != except;
+        self.orders.open(symbol).filter(counts).map(Order::open_notional).sum()
     }
 
     fn per_leverage(&self, symbol: SymbolIndex, value: Notional) -> Notional {

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use optiflow_base::clock::Nanos;
+use optiflow_base::money::Notional;
 
 use crate::words::{Fill, Order, OrderKey, OrderStatus, SymbolIndex};
 
@@ -132,6 +133,14 @@ impl Orders {
         if by_client.get(&order.placed.client_id) == Some(&id) {
             by_client.remove(&order.placed.client_id);
         }
+    }
+}
+
+impl Order {
+    /// What it may still add to the exposure of its side: nothing once it has ended or when it can only reduce.
+    pub fn open_notional(&self) -> Notional {
+        let adds = self.status.is_open() && !self.placed.reduce_only;
+        if adds { self.placed.price.times(self.placed.qty - self.filled) } else { Notional::ZERO }
     }
 }
 

@@ -3,12 +3,12 @@
 //! A refused request leaves no trace. Time comes with each request; the market is as replayed so far.
 
 use optiflow_base::clock::Nanos;
-use optiflow_base::money::{Price, Qty, Side};
+use optiflow_base::money::{Price, Qty};
 use optiflow_base::order::{OrderKind, TimeInForce};
 
 use crate::core::Core;
 use crate::matching::{Hit, Step, Take};
-use crate::words::{CoreEvent, Order, OrderKey, OrderStatus, Placement, Reject, SymbolIndex};
+use crate::words::{Amendment, CoreEvent, Order, OrderKey, OrderStatus, Placement, Reject, SymbolIndex};
 
 impl Core {
     /// Places an order: checks it, lets it take what it may, rests or expires the remainder. Returns it as it stands then.
@@ -48,6 +48,14 @@ impl Core {
         self.end(now, id, OrderStatus::Canceled, REASON_NONE, out).ok_or(Reject::UnknownOrder)
     }
 
+    /// Expires an open order whose time is over and returns it as it ended.
+    ///
+    /// # Errors
+    /// `UnknownOrder` when there is none, or it is not open.
+    pub fn expire(&mut self, now: Nanos, id: u64, out: &mut Vec<CoreEvent>) -> Result<Order, Reject> {
+        self.end(now, id, OrderStatus::Expired, REASON_NONE, out).ok_or(Reject::UnknownOrder)
+    }
+
     /// Cancels every open order of a symbol; returns how many.
     pub fn cancel_all(&mut self, now: Nanos, symbol: SymbolIndex, out: &mut Vec<CoreEvent>) -> usize {
         let ids: Vec<u64> = self.orders.open(symbol).map(|order| order.id).collect();
@@ -58,27 +66,27 @@ impl Core {
         ids.len()
     }
 
-    /// Gives an open limit order a new price and total quantity; it goes to the end of the queue. It is cancelled
-    /// instead when the quantity is filled already, or when it is post-only and would take at the new price.
+    /// Gives an open limit order a new price and total quantity, a reduce-only one no more than the position; it goes to
+    /// the end of the queue. It is cancelled instead when the quantity is filled already, or when it is post-only and would take at the new price.
     ///
     /// # Errors
     /// Why it stays as it is.
-    #[allow(clippy::too_many_arguments)]
     pub fn modify(
         &mut self,
         now: Nanos,
         symbol: SymbolIndex,
         key: &OrderKey,
-        side: Side,
-        price: Price,
-        qty: Qty,
+        amendment: Amendment,
         out: &mut Vec<CoreEvent>,
     ) -> Result<Order, Reject> {
+        let Amendment { side, price, price_match, qty } = amendment;
         let order = self.open_order(symbol, key)?.clone();
         let (id, placed) = (order.id, &order.placed);
         if placed.side != side {
             return Err(Reject::UnknownOrder);
         }
+        let most = if placed.reduce_only { order.filled + self.reducible(&order) } else { qty };
+        let qty = qty.min(most);
         if placed.price == price && placed.qty == qty {
             return Err(Reject::NothingToModify);
         }
@@ -86,7 +94,7 @@ impl Core {
         if !placed.reduce_only {
             self.check_notional(symbol, price, qty)?;
             let left = (qty - order.filled).max(Qty::ZERO);
-            self.check_margin(symbol, side, price.times(left), Some(id))?;
+            self.check_exposure(symbol, side, price.times(left), Some(id))?;
         }
         let market = &mut self.markets[symbol];
         market.queue.leave(side, id);
@@ -97,6 +105,7 @@ impl Core {
         let amended = self.orders.change(id, |order| {
             order.placed.price = price;
             order.placed.qty = qty;
+            order.placed.terms.price_match = price_match;
             order.updated = now;
         });
         let amended = amended.cloned().ok_or(Reject::UnknownOrder)?;
@@ -117,7 +126,7 @@ impl Core {
         let symbol = placed.symbol;
         match placed.kind {
             OrderKind::Limit => self.check_limit(symbol, placed.side, placed.price, placed.qty)?,
-            OrderKind::Market => self.check_market(symbol, placed.qty)?,
+            OrderKind::Market => self.check_market(symbol, placed.side, placed.qty)?,
         }
         let price = self.margin_price(&placed);
         if !placed.reduce_only {
@@ -136,22 +145,18 @@ impl Core {
             }
             placed.qty = placed.qty.min(held.abs());
         } else {
-            self.check_margin(symbol, placed.side, price.times(placed.qty), None)?;
+            self.check_exposure(symbol, placed.side, price.times(placed.qty), None)?;
         }
         self.admit_to_book(&placed)?;
         Ok(placed)
     }
 
-    /// The checks that need the book: post-only, all-or-nothing, and a market order needs a market.
+    /// The checks of limit orders that need the book: post-only and all-or-nothing.
     fn admit_to_book(&self, placed: &Placement) -> Result<(), Reject> {
         let (side, qty) = (placed.side, placed.qty);
         let market = &self.markets[placed.symbol];
         let limit = self.worst_price(placed);
         match (placed.kind, placed.time_in_force) {
-            (OrderKind::Market, _) => {
-                let any = market.queue.available(&market.book, side, limit, qty) > Qty::ZERO;
-                if any { Ok(()) } else { Err(Reject::NoLiquidity) }
-            }
             (OrderKind::Limit, TimeInForce::Gtx) => {
                 let takes = market.queue.would_take(&market.book, side, placed.price);
                 if takes { Err(Reject::WouldTake) } else { Ok(()) }
@@ -160,7 +165,7 @@ impl Core {
                 let enough = market.queue.available(&market.book, side, limit, qty) == qty;
                 if enough { Ok(()) } else { Err(Reject::CannotFill) }
             }
-            (OrderKind::Limit, TimeInForce::Gtc | TimeInForce::Ioc) => Ok(()),
+            (OrderKind::Limit, TimeInForce::Gtc | TimeInForce::Ioc) | (OrderKind::Market, _) => Ok(()),
         }
     }
 

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use super::*;
 use crate::market::listings;
-use crate::words::{OrderStatus, Placement, Reject, SelfTrade};
+use crate::words::{Amendment, OrderStatus, Placement, PriceMatch, Reject, SelfTrade, Terms};
 use optiflow_base::market::Level;
 use optiflow_base::money::{Qty, Side};
 use optiflow_base::order::{OrderKind, TimeInForce};
@@ -129,7 +129,9 @@ impl Desk {
     pub fn modify(&mut self, text: &str) -> Result<Order, Reject> {
         let placed = placement(text);
         let key = OrderKey::Client(placed.client_id);
-        self.core.modify(self.now, 0, &key, placed.side, placed.price, placed.qty, &mut self.events)
+        let amendment =
+            Amendment { side: placed.side, price: placed.price, price_match: PriceMatch::None, qty: placed.qty };
+        self.core.modify(self.now, 0, &key, amendment, &mut self.events)
     }
 
     /// What was said of orders and money since the last time.
@@ -164,6 +166,7 @@ fn placement(text: &str) -> Placement {
             () if has("none") => SelfTrade::None,
             () => SelfTrade::ExpireMaker,
         },
+        terms: Terms::default(),
     }
 }
 

@@ -3,7 +3,8 @@
 use super::*;
 use crate::words::Tick;
 use optiflow_base::clock::Nanos;
-use proptest::prelude::*;
+
+mod properties;
 
 /// A queue and a book, driven by text.
 #[derive(Default)]
@@ -11,6 +12,7 @@ struct Stage {
     queue: Queue,
     book: Book,
     update: u64,
+    at: Nanos,
     said: Vec<String>,
 }
 
@@ -25,7 +27,7 @@ fn side(text: &str) -> Side {
 
 impl Stage {
     /// `book 5@99 3@98 | 4@101`, `diff 4@99 |`, `top 4@99 | 4@101`, `trade sell 6@99`, `join 1 buy 2@99`,
-    /// `take buy 5@101 none|taker|maker|both|fok`, `leave 1 buy`.
+    /// `take buy 5@101 none|taker|maker|both|fok`, `leave 1 buy`, `wait 250` (milliseconds).
     fn tell(&mut self, line: &str) {
         let (verb, rest) = line.split_once(' ').unwrap();
         let words: Vec<&str> = rest.split_whitespace().collect();
@@ -33,17 +35,18 @@ impl Stage {
         match (verb, words.as_slice()) {
             ("book" | "diff" | "top", _) => {
                 self.market(verb, rest);
-                self.queue.on_book(&self.book, &mut hits);
+                self.queue.on_book(self.at, &self.book, &mut hits);
             }
             ("trade", [taker, what]) => {
                 let Level { price, qty } = level(what);
-                self.queue.on_trade(price, qty, side(taker), &mut hits);
+                self.queue.on_trade(self.at, price, qty, side(taker), &mut hits);
             }
             ("join", [order, on, what]) => {
                 let Level { price, qty } = level(what);
                 self.queue.join(&self.book, order.parse().unwrap(), side(on), price, qty);
             }
             ("take", [on, what, mode]) => self.take(side(on), level(what), mode),
+            ("wait", [millis]) => self.at = self.at + Duration::from_millis(millis.parse().unwrap()),
             ("leave", [order, on]) => assert!(self.queue.leave(side(on), order.parse().unwrap())),
             other => panic!("{other:?}"),
         }
@@ -99,8 +102,14 @@ fn run(script: &str) -> String {
     stage.said.into_iter().chain(standing).collect::<Vec<_>>().join(" ")
 }
 
+fn check(table: &[(&str, &str, &str)]) {
+    for (name, script, expected) in table {
+        assert_eq!(run(script), *expected, "{name}: {script}");
+    }
+}
+
 #[test]
-fn queues_behave_as_told() {
+fn trades_move_the_queue_and_fill_it() {
     let table = [
         ("joins behind what is displayed", "book 5@99 | 4@101; join 1 buy 2@99", "[1: 2 behind 5]"),
         (
@@ -116,7 +125,16 @@ fn queues_behave_as_told() {
             "book 5@99 | 4@101; join 1 buy 2@98; trade sell 60@99",
             "[1: 2 behind 0]",
         ),
-        ("a trade through fills fully", "book 5@99 | 4@101; join 1 buy 2@99; trade sell 0.1@98", "1:2@99"),
+        (
+            "a trade through fills what it traded, whatever was ahead",
+            "book 5@99 | 4@101; join 1 buy 2@99; trade sell 0.5@98",
+            "1:0.5@99 [1: 1.5 behind 0]",
+        ),
+        (
+            "a trade through is used once, the best price and the oldest order first",
+            "book 5@99 | 4@101; join 1 buy 2@99; join 2 buy 2@99; join 3 buy 1@100; trade sell 3.5@98",
+            "3:1@100 1:2@99 2:0.5@99 [2: 1.5 behind 0]",
+        ),
         (
             "one trade is shared in time priority and used once",
             "book 5@99 | 4@101; join 1 buy 2@99; diff 7@99 |; join 2 buy 2@99; trade sell 9.5@99",
@@ -127,6 +145,15 @@ fn queues_behave_as_told() {
             "book 5@98 | 4@101; join 1 buy 2@98; join 2 buy 1@99; trade sell 6.5@98",
             "2:1@99 1:0.5@98 [1: 1.5 behind 0]",
         ),
+        ("sells mirror buys", "book 5@99 | 4@101; join 1 sell 2@101; trade buy 5@101", "1:1@101 [1: 1 behind 0]"),
+        ("who leaves is not filled", "book 5@99 | 4@101; join 1 buy 2@99; leave 1 buy; trade sell 60@99", ""),
+    ];
+    check(&table);
+}
+
+#[test]
+fn the_book_caps_the_queue_and_crosses_it() {
+    let table = [
         ("what is displayed caps what is ahead", "book 5@99 | 4@101; join 1 buy 2@99; diff 3@99 |", "[1: 2 behind 3]"),
         ("a growing level grows behind us", "book 5@99 | 4@101; join 1 buy 2@99; diff 30@99 |", "[1: 2 behind 5]"),
         (
@@ -145,14 +172,56 @@ fn queues_behave_as_told() {
             "book 5@99 | 4@101; join 1 buy 2@100; trade sell 1@100",
             "1:1@100 [1: 1 behind 0]",
         ),
-        ("the opposite best reaching us fills", "book 5@99 | 4@101; join 1 buy 2@99; top 1@98 | 0.1@99", "1:2@99"),
+        (
+            "the opposite best reaching us fills what it displays",
+            "book 5@99 | 4@101; join 1 buy 2@99; top 1@98 | 0.5@99",
+            "1:0.5@99 [1: 1.5 behind 0]",
+        ),
         ("the opposite depth crossing us fills", "book 5@99 | 4@101; join 1 sell 2@101; diff 3@102 | 0@101", "1:2@101"),
-        ("sells mirror buys", "book 5@99 | 4@101; join 1 sell 2@101; trade buy 5@101", "1:1@101 [1: 1 behind 0]"),
-        ("who leaves is not filled", "book 5@99 | 4@101; join 1 buy 2@99; leave 1 buy; trade sell 60@99", ""),
+        (
+            "what crosses is used once, in time priority, and again only when displayed anew",
+            "book 5@99 | 4@101; join 1 buy 2@99; join 2 buy 2@99; top 1@98 | 3@99; top 1@98 | 3@99; top 1@98 | 3.25@99",
+            "1:2@99 2:1@99 2:0.25@99 [2: 0.75 behind 0]",
+        ),
     ];
-    for (name, script, expected) in table {
-        assert_eq!(run(script), expected, "{name}: {script}");
-    }
+    check(&table);
+}
+
+#[test]
+fn one_event_moves_the_queue_once_in_either_order() {
+    let table = [
+        (
+            "a decrease told before its trade counts once",
+            "book 5@99 | 4@101; join 1 buy 2@99; top 2@99 | 4@101; wait 150; trade sell 3@99",
+            "[1: 2 behind 2]",
+        ),
+        (
+            "a decrease told before its trades is spent by all of them, the excess fills",
+            "book 5@99 | 4@101; join 1 buy 2@99; diff 1@99 |; trade sell 3@99; trade sell 1@99; trade sell 1.5@99",
+            "1:0.5@99 [1: 1.5 behind 0]",
+        ),
+        (
+            "a trade beyond the decrease moves the queue by the rest",
+            "book 5@99 | 4@101; join 1 buy 2@99; diff 4@99 |; trade sell 3@99",
+            "[1: 2 behind 2]",
+        ),
+        (
+            "a level that emptied before its trade does not hand us the trade",
+            "book 5@99 | 4@101; join 1 buy 2@99; top 1@98 | 4@101; trade sell 5@99",
+            "[1: 2 behind 0]",
+        ),
+        (
+            "a decrease of long ago was a cancel",
+            "book 5@99 | 4@101; join 1 buy 2@99; diff 2@99 |; wait 250; trade sell 1@99",
+            "[1: 2 behind 1]",
+        ),
+        (
+            "only what was ahead of us is remembered",
+            "book 5@99 | 4@101; join 1 buy 2@99; diff 9@99 |; diff 6@99 |; trade sell 3@99",
+            "[1: 2 behind 2]",
+        ),
+    ];
+    check(&table);
 }
 
 #[test]
@@ -166,9 +235,19 @@ fn takers_behave_as_told() {
             "took 3@101 took 1@101 left 2",
         ),
         (
-            "until the level changes",
+            "only what a growing level adds is new",
             "book 5@99 | 4@101; take buy 3@101 none; diff | 5@101; take buy 6@101 none",
-            "took 3@101 took 5@101 left 1",
+            "took 3@101 took 2@101 left 4",
+        ),
+        (
+            "a shrinking level gives nothing back",
+            "book 5@99 | 4@101; take buy 3@101 none; diff | 3@101; take buy 1@101 none; diff | 4@101; take buy 6@101 none",
+            "took 3@101 left 1 took 1@101 left 5",
+        ),
+        (
+            "a level that went away and came back is new",
+            "book 5@99 | 4@101; take buy 4@101 none; diff | 0@101; diff | 2@101; take buy 6@101 none",
+            "took 4@101 took 2@101 left 4",
         ),
         (
             "another level's change is not enough",
@@ -182,13 +261,8 @@ fn takers_behave_as_told() {
         ),
         (
             "it fills from what is displayed anew, no more",
-            "book 5@99 | 4@101; take buy 9@101 none; join 1 buy 5@101; diff | 3@101; diff | 3@101",
+            "book 5@99 | 4@101; take buy 9@101 none; join 1 buy 5@101; diff | 7@101; diff | 7@101",
             "took 4@101 left 5 1:3@101 [1: 2 behind 0]",
-        ),
-        (
-            "and fully once the market has been elsewhere",
-            "book 5@99 | 4@101; take buy 9@101 none; join 1 buy 5@101; diff | 0@101 3@102; diff | 1@101",
-            "took 4@101 left 5 1:5@101",
         ),
         (
             "own orders wait for what is ahead",
@@ -218,9 +292,7 @@ fn takers_behave_as_told() {
             "took 4@101 [1: 1 behind 0]",
         ),
     ];
-    for (name, script, expected) in table {
-        assert_eq!(run(script), expected, "{name}: {script}");
-    }
+    check(&table);
 }
 
 #[test]
@@ -234,81 +306,4 @@ fn post_only_looks_at_what_is_left_and_at_own_orders() {
     assert!(!stage.queue.would_take(&stage.book, Side::Buy, price("101")));
     stage.tell("join 1 sell 1@100");
     assert!(stage.queue.would_take(&stage.book, Side::Buy, price("100")));
-}
-
-proptest! {
-    /// Orders at one price: whatever trades there, fills never exceed what traded beyond the queue, no order gets more
-    /// than it has, earlier orders are served first, and nobody's queue grows.
-    #[test]
-    fn fills_never_exceed_the_volume_and_queues_never_grow(
-        displayed in 0i64..50,
-        orders in prop::collection::vec(1i64..20, 1..6),
-        market in prop::collection::vec((any::<bool>(), 1i64..30), 1..60),
-    ) {
-        let price: Price = "99".parse().unwrap();
-        let qty = |units: i64| Qty::from_units(units);
-        let mut queue = Queue::default();
-        let mut book = Book::default();
-        let level = |units: i64| vec![Level { price, qty: qty(units) }];
-        book.apply(Nanos(0), &Tick::Snapshot { id: 1, bids: level(displayed), asks: vec![] });
-        for (order, &left) in (1..).zip(&orders) {
-            queue.join(&book, order, Side::Buy, price, qty(left));
-        }
-        let (mut traded, mut filled) = (0, 0);
-        for (id, (is_trade, units)) in (2..).zip(market) {
-            let before = queue.bids.clone();
-            let mut hits = Vec::new();
-            if is_trade {
-                traded += units;
-                queue.on_trade(price, qty(units), Side::Sell, &mut hits);
-            } else {
-                let bids = level(units);
-                book.apply(Nanos(id), &Tick::Depth { first_id: id, last_id: id, previous_id: id - 1, bids, asks: vec![] });
-                queue.on_book(&book, &mut hits);
-                prop_assert!(hits.is_empty(), "no opposite side, no crossing");
-            }
-            let now: i64 = hits.iter().map(|hit| hit.qty.units()).sum();
-            filled += now;
-            prop_assert!(!is_trade || now <= units, "one trade is used once");
-            prop_assert!(filled <= traded && filled <= orders.iter().sum());
-            for resting in &queue.bids {
-                let was = before.iter().find(|was| was.order == resting.order).unwrap();
-                prop_assert!(resting.ahead <= was.ahead && resting.left <= was.left);
-            }
-            let orders_left: Vec<u64> = queue.bids.iter().map(|resting| resting.order).collect();
-            prop_assert!(orders_left.is_sorted(), "time priority");
-            let partly = queue.bids.iter().skip(1).all(|r| qty(orders[r.order as usize - 1]) == r.left || r.ahead <= queue.bids[0].ahead);
-            prop_assert!(partly);
-        }
-    }
-
-    /// A taker gets no more from a level than is displayed, however often it comes.
-    #[test]
-    fn takers_never_take_more_than_is_displayed(
-        asks in prop::collection::vec(1i64..30, 1..6),
-        takes in prop::collection::vec((1i64..40, 100i64..106), 1..12),
-    ) {
-        let price = |ticks: i64| Price::from_units(ticks);
-        let levels = (101..).zip(&asks).map(|(ticks, &units)| Level { price: price(ticks), qty: Qty::from_units(units) });
-        let mut book = Book::default();
-        book.apply(Nanos(0), &Tick::Snapshot { id: 1, bids: vec![], asks: levels.collect() });
-        let mut queue = Queue::default();
-        let mut taken = vec![0; asks.len()];
-        for (units, limit) in takes {
-            let qty = Qty::from_units(units);
-            let take = Take { side: Side::Buy, limit: Some(price(limit)), qty, self_trade: Some(SelfTrade::ExpireTaker) };
-            let available = queue.available(&book, Side::Buy, take.limit, qty);
-            let mut steps = Vec::new();
-            let left = queue.take(&book, take, &mut steps);
-            prop_assert_eq!(qty - left, available, "what was promised is what is taken");
-            for step in steps {
-                let Step::Market { price, qty } = step else { panic!("no own orders") };
-                prop_assert!(price.units() <= limit);
-                taken[(price.units() - 101) as usize] += qty.units();
-            }
-        }
-        for (taken, displayed) in taken.iter().zip(&asks) {
-            prop_assert!(taken <= displayed);
-        }
-    }
 }

@@ -6,12 +6,12 @@ use optiflow_base::clock::Nanos;
 use optiflow_base::money::Notional;
 use serde::Serialize;
 
-use super::brackets::{self, BracketRow};
 use super::figures::{AssetRow, AssetRowV2, BalanceRow, Held, HeldV2, PositionV2, PositionV3, Totals};
-use super::{Answer, DAY_MS, Route, page, window};
+use super::{Answer, DAY_MS, Route, page, week};
 use crate::binance::desk::Desk;
 use crate::binance::json;
 use crate::binance::params::Params;
+use crate::core::brackets::{BRACKETS, Bracket};
 use crate::words::SymbolIndex;
 
 /// The endpoints of this file.
@@ -103,7 +103,7 @@ fn adl_quantile(desk: &mut Desk, _: Nanos, params: &Params) -> Answer {
 }
 
 fn leverage_brackets(desk: &mut Desk, _: Nanos, params: &Params) -> Answer {
-    let row = |symbol| Brackets { symbol: desk.listing(symbol).name.clone(), brackets: brackets::rows() };
+    let row = |symbol| Brackets { symbol: desk.listing(symbol).name.clone(), brackets: bracket_rows() };
     match desk.optional_symbol(params)? {
         Some(symbol) => json::text(&[row(symbol)]),
         None => json::text(&(0..desk.core.listings().len()).map(row).collect::<Vec<_>>()),
@@ -115,7 +115,7 @@ fn income(desk: &mut Desk, now: Nanos, params: &Params) -> Answer {
     let kind = params.optional("incomeType")?;
     let limit = params.limit(100, 1_000)?;
     let number = usize::try_from(params.integer("page")?.unwrap_or(1)).unwrap_or(usize::MAX).max(1);
-    let (start, end) = window(params, 90)?;
+    let (start, end) = week(now, params, 90, false)?;
     let start = start.max(now.millis().saturating_sub(90 * DAY_MS));
     let mut rows = income_rows(desk, symbol);
     rows.retain(|row| kind.is_none_or(|kind| row.income_type == kind) && (start..=end).contains(&row.time));
@@ -212,6 +212,31 @@ struct AdlQuantile {
 struct Brackets {
     symbol: String,
     brackets: Vec<BracketRow>,
+}
+
+/// A bracket, as `leverageBracket` answers it. Numbers are JSON numbers there, so ratios and sums are floats: they are
+/// written, never computed with.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct BracketRow {
+    bracket: usize,
+    initial_leverage: u32,
+    notional_cap: u64,
+    notional_floor: u64,
+    maint_margin_ratio: f64,
+    cum: f64,
+}
+
+fn bracket_rows() -> Vec<BracketRow> {
+    let row = |(index, bracket): (usize, &Bracket)| BracketRow {
+        bracket: index + 1,
+        initial_leverage: bracket.leverage,
+        notional_cap: bracket.cap,
+        notional_floor: bracket.floor,
+        maint_margin_ratio: bracket.ratio_ppm as f64 / 1e6,
+        cum: bracket.cum as f64,
+    };
+    BRACKETS.iter().enumerate().map(row).collect()
 }
 
 #[derive(Serialize)]

@@ -2,12 +2,12 @@
 //!
 //! Every figure is the core's, or exact arithmetic on the core's figures; nothing is computed with floats.
 
-use optiflow_base::money::{Notional, Price, Qty, Side};
+use optiflow_base::money::{Notional, Price, Side};
 use serde::Serialize;
 
-use super::brackets::{maintenance_margin, notional_max};
 use crate::binance::desk::Desk;
 use crate::binance::json::{self, amount};
+use crate::core::brackets::{maintenance_margin, notional_max};
 use crate::words::{Position, SymbolIndex};
 
 /// A position and what it binds.
@@ -27,8 +27,7 @@ impl Figures {
     fn new(desk: &Desk, symbol: SymbolIndex) -> Figures {
         let core = &desk.core;
         let position = core.position(symbol);
-        let known = core.mark(symbol).mark;
-        let mark = if known.is_zero() { core.book(symbol).mid().unwrap_or_default() } else { known };
+        let mark = core.reference_price(symbol);
         let notional = mark.times(position.qty);
         Figures {
             position,
@@ -41,13 +40,6 @@ impl Figures {
             bids: core.open_notional(symbol, Side::Buy),
             asks: core.open_notional(symbol, Side::Sell),
         }
-    }
-
-    /// Entry moved by the fee of getting in as a maker, as Binance shows it right after such a fill.
-    fn break_even(&self, desk: &Desk) -> String {
-        let fee_ppm = desk.core.config().maker_fee_ppm;
-        let ppm = if self.position.qty >= Qty::ZERO { fee_ppm } else { -fee_ppm };
-        self.position.entry.shifted_ppm(ppm).to_string()
     }
 
     /// Zero is written short where no order is open.
@@ -260,7 +252,7 @@ impl HeldV2 {
             leverage: leverage.to_string(),
             isolated: false,
             entry_price: figures.position.entry.to_string(),
-            break_even_price: figures.break_even(desk),
+            break_even_price: figures.position.break_even().to_string(),
             max_notional: notional_max(leverage).to_string(),
             bid_notional: figures.bids.to_string(),
             ask_notional: figures.asks.to_string(),
@@ -306,7 +298,7 @@ impl PositionV3 {
             position_side: "BOTH",
             position_amt: json::qty(figures.position.qty, listing),
             entry_price: figures.position.entry.to_string(),
-            break_even_price: figures.break_even(desk),
+            break_even_price: figures.position.break_even().to_string(),
             mark_price: json::decimal(i128::from(figures.mark.units()), 8),
             un_realized_profit: amount(figures.unrealized),
             liquidation_price: "0",
@@ -357,7 +349,7 @@ impl PositionV2 {
             symbol: listing.name.clone(),
             position_amt: json::qty(figures.position.qty, listing),
             entry_price: figures.position.entry.to_string(),
-            break_even_price: figures.break_even(desk),
+            break_even_price: figures.position.break_even().to_string(),
             mark_price: json::decimal(i128::from(figures.mark.units()), 8),
             un_realized_profit: amount(figures.unrealized),
             liquidation_price: "0",

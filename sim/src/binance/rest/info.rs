@@ -94,8 +94,8 @@ struct Symbol {
     market_take_bound: String,
     max_move_order_limit: u32,
     filters: Vec<Filter>,
-    order_types: [&'static str; 2],
-    time_in_force: [&'static str; 4],
+    order_types: [&'static str; 6],
+    time_in_force: [&'static str; 5],
     permission_sets: [&'static str; 1],
 }
 
@@ -160,8 +160,8 @@ impl Symbol {
             market_take_bound: band(2),
             max_move_order_limit: 10_000,
             filters: filters(listing),
-            order_types: ["LIMIT", "MARKET"],
-            time_in_force: ["GTC", "IOC", "FOK", "GTX"],
+            order_types: ["LIMIT", "MARKET", "STOP", "STOP_MARKET", "TAKE_PROFIT", "TAKE_PROFIT_MARKET"],
+            time_in_force: ["GTC", "IOC", "FOK", "GTX", "GTD"],
             permission_sets: ["GRID"],
         }
     }

@@ -1,6 +1,6 @@
-//! The market, for anybody who asks: books, trades, klines, marks, tickers.
+//! The market, for anybody who asks: books, trades, marks, tickers.
 //!
-//! Books and marks come from the core, trades and klines from the tape that the streams are made of: an answer and a
+//! Books and marks come from the core, trades from the tape that the streams are made of: an answer and a
 //! stream never disagree.
 
 use optiflow_base::clock::Nanos;
@@ -12,13 +12,12 @@ use crate::binance::desk::Desk;
 use crate::binance::errors::ApiError;
 use crate::binance::json::{self, DepthBody};
 use crate::binance::params::Params;
-use crate::binance::tape::kline::{Interval, Kline};
 use crate::binance::tape::{AggTrade, Trade};
 use crate::words::{Listing, SymbolIndex};
 
 /// The endpoints of this file.
 pub fn route(method: &str, path: &str) -> Option<Route> {
-    use Weight::{Depth, Fixed, Funding, Klines, PerSymbol};
+    use Weight::{Depth, Fixed, Funding, PerSymbol};
     if method != "GET" {
         return None;
     }
@@ -30,7 +29,6 @@ pub fn route(method: &str, path: &str) -> Option<Route> {
         "/fapi/v1/trades" => Route::open(Fixed(5), trades),
         "/fapi/v1/historicalTrades" => Route::keyed(20, historical_trades),
         "/fapi/v1/aggTrades" => Route::open(Fixed(20), agg_trades),
-        "/fapi/v1/klines" => Route::open(Klines, klines),
         "/fapi/v1/premiumIndex" => Route::open(PerSymbol { one: 1, all: 10 }, premium_index),
         "/fapi/v1/fundingRate" => Route::open(Funding, funding_rate),
         "/fapi/v1/fundingInfo" => Route::open(Funding, info::funding_info),
@@ -103,19 +101,6 @@ fn agg_trades(desk: &mut Desk, now: Nanos, params: &Params) -> Answer {
     json::text(&page(rows, limit, from.is_some() || start > 0))
 }
 
-fn klines(desk: &mut Desk, _: Nanos, params: &Params) -> Answer {
-    let symbol = desk.symbol(params)?;
-    let interval = Interval::parse(params.mandatory("interval")?);
-    let interval = interval.ok_or_else(|| ApiError::new(-1120, "Invalid interval."))?;
-    let limit = params.limit(500, 1_500)?;
-    let (start, end) = (params.integer("startTime")?.unwrap_or(0), params.integer("endTime")?.unwrap_or(u64::MAX));
-    let listing = desk.listing(symbol);
-    let wanted = desk.streams.tape().klines(symbol, interval).iter();
-    let wanted = wanted.filter(|kline| (start..=end).contains(&kline.open_ms));
-    let rows: Vec<KlineRow> = wanted.map(|kline| kline_row(kline, listing)).collect();
-    json::text(&page(rows, limit, start > 0))
-}
-
 fn premium_index(desk: &mut Desk, now: Nanos, params: &Params) -> Answer {
     one_or_all(desk, params, |desk, symbol| {
         let mark = desk.core.mark(symbol);
@@ -173,7 +158,7 @@ pub fn book_ticker(desk: &mut Desk, _: Nanos, params: &Params) -> Answer {
             bid_qty,
             ask_price,
             ask_qty,
-            time: book.event_at().millis(),
+            time: book.shown_since().millis(),
             last_update_id: book.top().map_or(book.last_id(), |top| top.update_id),
         }
     })
@@ -257,27 +242,6 @@ impl AggTradeRow {
             m: trade.taker == Side::Sell,
         }
     }
-}
-
-/// Open time, open, high, low, close, volume, close time, amount, trades, bought volume, bought amount, unused.
-type KlineRow = (u64, String, String, String, String, String, u64, String, u64, String, String, &'static str);
-
-fn kline_row(kline: &Kline, listing: &Listing) -> KlineRow {
-    let price = |price| json::price(price, listing);
-    (
-        kline.open_ms,
-        price(kline.open),
-        price(kline.high),
-        price(kline.low),
-        price(kline.close),
-        json::qty(kline.volume, listing),
-        kline.close_ms,
-        json::quote(kline.quote, listing),
-        kline.count,
-        json::qty(kline.taker_volume, listing),
-        json::quote(kline.taker_quote, listing),
-        "0",
-    )
 }
 
 #[derive(Serialize)]

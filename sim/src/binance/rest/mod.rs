@@ -10,9 +10,10 @@ use super::limits::OrderCost;
 use super::params::Params;
 
 pub mod account;
-pub mod brackets;
+pub mod algo;
 pub mod figures;
 pub mod info;
+pub mod klines;
 pub mod market;
 pub mod orders;
 pub mod placement;
@@ -126,6 +127,8 @@ impl Route {
 /// The endpoint of a method and path; `None` when there is none.
 pub fn route(method: &str, path: &str) -> Option<Route> {
     market::route(method, path)
+        .or_else(|| algo::route(method, path))
+        .or_else(|| klines::route(method, path))
         .or_else(|| trade::route(method, path))
         .or_else(|| orders::route(method, path))
         .or_else(|| account::route(method, path))
@@ -144,6 +147,18 @@ pub fn window(params: &Params, days_max: u64) -> Result<(u64, u64), ApiError> {
         }
     }
     Ok((start.unwrap_or(0), end.unwrap_or(u64::MAX)))
+}
+
+/// As `window`, for what is kept long but shown a week at a time: from a beginning alone to a week after it, to an end
+/// alone from a week before it; without either the last week, or everything for who names a first row.
+pub fn week(now: Nanos, params: &Params, days_max: u64, names_a_row: bool) -> Result<(u64, u64), ApiError> {
+    let (start, end) = window(params, days_max)?;
+    Ok(match (params.has("startTime"), params.has("endTime")) {
+        (true, false) => (start, start.saturating_add(7 * DAY_MS)),
+        (false, true) => (end.saturating_sub(7 * DAY_MS), end),
+        (false, false) if !names_a_row => (now.millis().saturating_sub(7 * DAY_MS), end),
+        (true, true) | (false, false) => (start, end),
+    })
 }
 
 /// The `limit` rows that were asked for: the first ones when a beginning was named, the last ones otherwise.
@@ -183,6 +198,24 @@ mod tests {
         }
         let per_symbol = Weight::PerSymbol { one: 1, all: 40 };
         assert_eq!((weight(per_symbol, ""), weight(per_symbol, "symbol=BTCUSDT")), (40, 1));
+    }
+
+    #[test]
+    fn without_both_ends_a_week_is_shown() {
+        let day = |days: u64| days * DAY_MS;
+        let now = Nanos::from_millis(day(100));
+        for (query, names_a_row, expected) in [
+            ("", false, (day(93), u64::MAX)),
+            ("", true, (0, u64::MAX)),
+            ("startTime=0", false, (0, day(7))),
+            ("endTime=864000000", false, (day(3), day(10))),
+            ("startTime=5&endTime=604800005", true, (5, day(7) + 5)),
+        ] {
+            let params = Params::from_form(query, "").unwrap();
+            assert_eq!(week(now, &params, 7, names_a_row), Ok(expected), "{query}");
+        }
+        let longer = Params::from_form("startTime=5&endTime=604800006", "").unwrap();
+        assert_eq!(week(now, &longer, 7, false).unwrap_err().code, -1127);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use optiflow_base::clock::Nanos;
 use serde::Serialize;
 
 use super::placement::order_key;
-use super::{Answer, DAY_MS, Route, page, window};
+use super::{Answer, DAY_MS, Route, page, week, window};
 use crate::binance::desk::Desk;
 use crate::binance::errors::ApiError;
 use crate::binance::json::{self, FillRow, OrderRow};
@@ -25,7 +25,6 @@ pub fn route(method: &str, path: &str) -> Option<Route> {
         "/fapi/v1/orderAmendment" => Route::signed(1, amendments),
         "/fapi/v1/userTrades" => Route::signed(5, fills),
         "/fapi/v1/forceOrders" => Route::signed_per_symbol(20, 50, forced),
-        "/fapi/v1/openAlgoOrders" => Route::signed_per_symbol(1, 40, conditional),
         "/fapi/v1/rateLimit/order" => Route::signed(1, order_limits),
         _ => return None,
     })
@@ -54,38 +53,32 @@ fn all_orders(desk: &mut Desk, now: Nanos, params: &Params) -> Answer {
         Some(symbol) => symbol..symbol + 1,
         None => 0..desk.core.listings().len(),
     };
-    let (start, end) = window(params, 7)?;
     let (from, limit) = (params.integer("orderId")?, params.limit(500, 1_000)?);
+    let (start, end) = week(now, params, 7, from.is_some())?;
     let wanted = |order: &&Order| {
         let created = order.created.millis();
         order.id >= from.unwrap_or(0) && (start..=end).contains(&created) && !is_forgotten(order, now)
     };
     let mut orders: Vec<&Order> = symbols.flat_map(|symbol| desk.core.all_orders(symbol)).filter(wanted).collect();
     orders.sort_by_key(|order| order.id);
-    json::text(&rows(desk, page(orders, limit, from.is_some() || start > 0)))
+    json::text(&rows(desk, page(orders, limit, from.is_some() || params.has("startTime"))))
 }
 
-fn fills(desk: &mut Desk, _: Nanos, params: &Params) -> Answer {
+fn fills(desk: &mut Desk, now: Nanos, params: &Params) -> Answer {
     let symbol = desk.symbol(params)?;
-    let (start, end) = window(params, 7)?;
     let (order, from, limit) = (params.integer("orderId")?, params.integer("fromId")?, params.limit(500, 1_000)?);
+    let (start, end) = week(now, params, 7, order.is_some() || from.is_some())?;
     let wanted = desk.core.fills(Some(symbol)).into_iter().filter(|fill| {
         let of_order = order.is_none_or(|id| fill.order_id == id);
         of_order && fill.trade_id >= from.unwrap_or(0) && (start..=end).contains(&fill.at.millis())
     });
     let listing = desk.listing(symbol);
     let rows: Vec<FillRow> = wanted.map(|fill| FillRow::new(fill, listing)).collect();
-    json::text(&page(rows, limit, from.is_some() || start > 0))
+    json::text(&page(rows, limit, from.is_some() || params.has("startTime")))
 }
 
 /// Nothing is ever liquidated here.
 fn forced(desk: &mut Desk, _: Nanos, params: &Params) -> Answer {
-    desk.optional_symbol(params)?;
-    Ok("[]".to_owned())
-}
-
-/// Conditional orders are not taken here, so none is ever open.
-fn conditional(desk: &mut Desk, _: Nanos, params: &Params) -> Answer {
     desk.optional_symbol(params)?;
     Ok("[]".to_owned())
 }
@@ -172,7 +165,7 @@ mod tests {
     use optiflow_base::order::{OrderKind, TimeInForce};
 
     use super::*;
-    use crate::words::{Placement, SelfTrade};
+    use crate::words::{Placement, SelfTrade, Terms};
 
     #[test]
     fn ended_orders_are_forgotten_sooner_when_nothing_was_filled() {
@@ -186,6 +179,7 @@ mod tests {
             qty: Qty::from_units(2),
             reduce_only: false,
             self_trade: SelfTrade::ExpireMaker,
+            terms: Terms::default(),
         };
         let table = [
             (OrderStatus::New, 0, 365, false),

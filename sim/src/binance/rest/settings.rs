@@ -4,14 +4,15 @@
 //! asking for anything else is refused as unsupported rather than acknowledged and ignored.
 
 use optiflow_base::clock::Nanos;
+use optiflow_base::money::{Price, Qty};
 use serde::Serialize;
 
-use super::brackets::{LEVERAGE_MAX, notional_max};
 use super::{Answer, Route};
 use crate::binance::desk::Desk;
 use crate::binance::errors::ApiError;
 use crate::binance::json;
 use crate::binance::params::Params;
+use crate::core::brackets::{LEVERAGE_MAX, notional_max};
 use crate::words::SymbolIndex;
 
 /// The endpoints of this file.
@@ -21,6 +22,8 @@ pub fn route(method: &str, path: &str) -> Option<Route> {
         ("GET", "/fapi/v1/symbolConfig") => Route::signed(5, symbol_config),
         ("POST", "/fapi/v1/leverage") => Route::signed(1, set_leverage),
         ("POST", "/fapi/v1/marginType") => Route::signed(1, set_margin_type),
+        ("POST", "/fapi/v1/positionMargin") => Route::signed(1, change_position_margin),
+        ("GET", "/fapi/v1/positionMargin/history") => Route::signed(1, position_margin_history),
         ("GET", "/fapi/v1/positionSide/dual") => Route::signed(30, position_mode),
         ("POST", "/fapi/v1/positionSide/dual") => Route::signed(1, set_position_mode),
         ("GET", "/fapi/v1/multiAssetsMargin") => Route::signed(30, assets_mode),
@@ -85,7 +88,8 @@ fn set_leverage(desk: &mut Desk, now: Nanos, params: &Params) -> Answer {
     let wanted = params.mandatory_integer("leverage")?;
     let leverage = u32::try_from(wanted).ok().filter(|leverage| (1..=LEVERAGE_MAX).contains(leverage));
     let leverage = leverage.ok_or_else(|| ApiError::new(-4028, format!("Leverage {wanted} is not valid")))?;
-    desk.set_leverage(now, symbol, leverage);
+    let set = desk.set_leverage(now, symbol, leverage);
+    set.map_err(|reject| ApiError::from_reject(&reject, Price::ZERO, Qty::ZERO))?;
     let max_notional_value = notional_max(leverage).to_string();
     json::text(&Leverage { leverage, max_notional_value, symbol: desk.listing(symbol).name.clone() })
 }
@@ -97,6 +101,21 @@ fn set_margin_type(desk: &mut Desk, _: Nanos, params: &Params) -> Answer {
         "ISOLATED" => Err(ApiError::unsupported()),
         _ => Err(ApiError::invalid("marginType")),
     }
+}
+
+/// Margin is moved to and from isolated positions only, and there is none.
+fn change_position_margin(desk: &mut Desk, _: Nanos, params: &Params) -> Answer {
+    desk.symbol(params)?;
+    params.mandatory("amount")?;
+    match params.mandatory("type")? {
+        "1" | "2" => Err(ApiError::new(-4049, "Add margin only support for isolated position.")),
+        _ => Err(ApiError::invalid("type")),
+    }
+}
+
+fn position_margin_history(desk: &mut Desk, _: Nanos, params: &Params) -> Answer {
+    desk.symbol(params)?;
+    Ok("[]".to_owned())
 }
 
 fn position_mode(_: &mut Desk, _: Nanos, _: &Params) -> Answer {

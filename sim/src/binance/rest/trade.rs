@@ -7,15 +7,14 @@ use std::time::Duration;
 use optiflow_base::clock::Nanos;
 use optiflow_base::money::{Notional, Price, Qty};
 use optiflow_base::order::TimeInForce;
-use serde_json::{Map, Value};
 
-use super::placement::{Show, no_extras, order_key, placement, side};
+use super::placement::{Show, no_extras, order_key, placement, price, side};
 use super::{Answer, Route};
 use crate::binance::desk::{Change, Desk};
 use crate::binance::errors::ApiError;
 use crate::binance::json::{self, OrderAnswer};
-use crate::binance::params::Params;
-use crate::words::{Order, OrderKey, OrderStatus, Placement, Reject};
+use crate::binance::params::{Params, RawObject};
+use crate::words::{Amendment, Order, OrderKey, OrderStatus, Placement, Reject};
 
 /// The endpoints of this file.
 pub fn route(method: &str, path: &str) -> Option<Route> {
@@ -58,7 +57,7 @@ pub fn cancel(desk: &mut Desk, now: Nanos, params: &Params) -> Answer {
 
 /// POST order/test: every check of a new order, and no order.
 fn test(desk: &mut Desk, now: Nanos, params: &Params) -> Answer {
-    let (placed, _) = placement(desk, params)?;
+    let (placed, _) = placement(desk, now, params)?;
     let (price, qty) = (placed.price, placed.qty);
     let admitted = desk.core.admit(placed).map_err(|reject| refusal(&reject, price, qty))?;
     let order = accepted(admitted, 0, now);
@@ -105,7 +104,7 @@ fn countdown(desk: &mut Desk, now: Nanos, params: &Params) -> Answer {
 }
 
 fn place_one(desk: &mut Desk, now: Nanos, params: &Params) -> Result<OrderAnswer, ApiError> {
-    let (placed, show) = placement(desk, params)?;
+    let (placed, show) = placement(desk, now, params)?;
     let (price, qty) = (placed.price, placed.qty);
     let order = desk.place(now, placed).map_err(|reject| refusal(&reject, price, qty))?;
     let resting = matches!(order.placed.time_in_force, TimeInForce::Gtc | TimeInForce::Gtx) && !price.is_zero();
@@ -125,9 +124,10 @@ fn modify_one(desk: &mut Desk, now: Nanos, params: &Params) -> Result<OrderAnswe
     let (key, side) = (order_key(params)?, side(params)?);
     let listing = desk.listing(symbol);
     let qty = params.qty("quantity", listing.qty_precision)?;
-    let price = params.price("price", listing.price_precision)?;
+    let (price, price_match) = price(desk, symbol, side, params)?;
     no_extras(params)?;
-    let change = Change { symbol, key, side, price, qty, modify_id: params.integer("modifyId")? };
+    let amendment = Amendment { side, price, price_match, qty };
+    let change = Change { symbol, key, amendment, modify_id: params.integer("modifyId")? };
     let order = desk.modify(now, &change).map_err(|reject| {
         if reject == Reject::UnknownOrder { ApiError::no_such_order() } else { refusal(&reject, price, qty) }
     })?;
@@ -158,7 +158,7 @@ fn batch(
     wrong_number: &str,
     one: fn(&mut Desk, Nanos, &Params) -> Result<OrderAnswer, ApiError>,
 ) -> Answer {
-    let list: Vec<Map<String, Value>> = list(params, "batchOrders")?;
+    let list: Vec<RawObject> = list(params, "batchOrders")?;
     if list.is_empty() || list.len() > BATCH_MAX {
         return Err(ApiError::new(-4082, wrong_number));
     }

@@ -7,10 +7,11 @@
 
 use optiflow_base::clock::Nanos;
 
+use crate::binance::algo::Algo;
 use crate::binance::tape::Tape;
 use crate::binance::{ConnId, Outgoing};
 use crate::core::Core;
-use crate::words::{CoreEvent, Listing};
+use crate::words::{CoreEvent, Listing, Order};
 
 use hub::Hub;
 use market::MarketStreams;
@@ -78,7 +79,7 @@ impl Streams {
             | CoreEvent::Amended(_)
             | CoreEvent::Ended { .. }
             | CoreEvent::Funding { .. } => {
-                self.user.event(now, event, |symbol| core.mark(symbol).mark, &mut self.hub);
+                self.user.event(now, event, |symbol| core.reference_price(symbol), &mut self.hub);
             }
         }
     }
@@ -86,6 +87,11 @@ impl Streams {
     /// A leverage was changed.
     pub fn on_leverage(&mut self, now: Nanos, symbol: &str, leverage: u32) {
         self.user.leverage(now, symbol, leverage, &mut self.hub);
+    }
+
+    /// Something became of a conditional order; `order` is what it has become, as that stands.
+    pub fn on_algo(&mut self, now: Nanos, algo: &Algo, order: Option<&Order>) {
+        self.user.algo(now, algo, order, &mut self.hub);
     }
 
     /// Passes time: call it after the core's events up to `now` were handed in.

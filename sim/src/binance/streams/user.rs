@@ -7,12 +7,12 @@
 use std::collections::BTreeMap;
 
 use optiflow_base::clock::Nanos;
-use optiflow_base::money::{Notional, Price, Qty, Side};
+use optiflow_base::money::{Notional, Price, Side};
 
 use super::hub::Hub;
 use super::listen_key::ListenKey;
-use super::user_frames::{self, Execution, Holding, OpenNotional};
-use crate::binance::tape::average_price;
+use super::user_frames::{self, Execution, OpenNotional};
+use crate::binance::algo::Algo;
 use crate::words::{CoreEvent, Fill, Listing, Order, Position, SymbolIndex};
 
 /// The account's stream.
@@ -28,7 +28,6 @@ pub struct UserStream {
 struct Symbol {
     /// Side and open notional of the open orders, by exchange id.
     open: BTreeMap<u64, (Side, Notional)>,
-    fees: PositionFees,
 }
 
 /// The NEW of an order that may have filled at once.
@@ -115,6 +114,13 @@ impl UserStream {
         self.publish("ACCOUNT_CONFIG_UPDATE", &user_frames::leverage(now, symbol, leverage), hub);
     }
 
+    /// Something became of a conditional order.
+    pub fn algo(&mut self, now: Nanos, algo: &Algo, order: Option<&Order>, hub: &mut Hub) {
+        self.settle(hub);
+        let message = user_frames::algo(now, &self.listings[algo.placed.symbol], algo, order);
+        self.publish("ALGO_UPDATE", &message, hub);
+    }
+
     /// Sends the NEW that is held back: nothing filled it at once.
     pub fn settle(&mut self, hub: &mut Hub) {
         if let Some(held) = self.held.take() {
@@ -126,10 +132,7 @@ impl UserStream {
         let Filled { order, fill, position, wallet } = *filled;
         let listing = &self.listings[fill.symbol];
         let lite = user_frames::trade_lite(now, listing, order, fill);
-        let fees = self.symbols[fill.symbol].fees.add(position.qty, fill);
-        let (break_even, unrealized) = (break_even(position, fees), unrealized(position, mark));
-        let holding = Holding { position: *position, break_even, unrealized };
-        let account = user_frames::account_order(now, fill.at, listing, wallet, &holding);
+        let account = user_frames::account_order(now.max(fill.at), listing, wallet, position, mark);
         let trade = self.order_message(now, order, Execution::Trade(fill));
         self.publish("TRADE_LITE", &lite, hub);
         self.settle(hub);
@@ -141,8 +144,7 @@ impl UserStream {
     fn order_message(&mut self, now: Nanos, order: &Order, execution: Execution<'_>) -> String {
         let symbol = &mut self.symbols[order.placed.symbol];
         if order.status.is_open() {
-            let open = order.placed.price.times(order.placed.qty - order.filled);
-            symbol.open.insert(order.id, (order.placed.side, open));
+            symbol.open.insert(order.id, (order.placed.side, order.open_notional()));
         } else {
             symbol.open.remove(&order.id);
         }
@@ -156,45 +158,6 @@ impl UserStream {
             hub.publish_user(key, event, message);
         }
     }
-}
-
-/// Fees paid for the position that is open now: what has to be earned before it breaks even.
-#[derive(Debug, Default)]
-struct PositionFees {
-    qty: Qty,
-    fees: Notional,
-}
-
-impl PositionFees {
-    /// Takes a fill into account that led to the position `qty`; returns the fees of that position.
-    fn add(&mut self, qty: Qty, fill: &Fill) -> Notional {
-        let (before, after) = (i128::from(self.qty.units()), i128::from(qty.units()));
-        self.fees = if after == 0 {
-            Notional::ZERO
-        } else if before * after < 0 {
-            // Turned over: only the part of the fill beyond flat opened what is held now.
-            part(fill.fee, after.abs(), i128::from(fill.qty.units()))
-        } else if after.abs() < before.abs() {
-            part(self.fees, after.abs(), before.abs())
-        } else {
-            self.fees + fill.fee
-        };
-        self.qty = qty;
-        self.fees
-    }
-}
-
-fn part(amount: Notional, of: i128, whole: i128) -> Notional {
-    Notional::from_units((amount.units() * of).checked_div(whole).unwrap_or(0))
-}
-
-fn break_even(position: &Position, fees: Notional) -> Price {
-    let per_unit = average_price(fees, position.qty).unwrap_or_default();
-    if position.qty.is_zero() { Price::ZERO } else { position.entry + per_unit }
-}
-
-fn unrealized(position: &Position, mark: Price) -> Notional {
-    if mark.is_zero() { Notional::ZERO } else { (mark - position.entry).times(position.qty) }
 }
 
 const ORDER: &str = "ORDER_TRADE_UPDATE";

@@ -5,10 +5,12 @@
 use optiflow_base::clock::Nanos;
 use optiflow_base::decimal;
 use optiflow_base::money::{Notional, Price, Qty, Side};
-use optiflow_base::order::{OrderKind, TimeInForce};
+use optiflow_base::order::OrderKind;
 use serde_json::Value;
 
 use super::frames;
+use crate::binance::algo::{Algo, AlgoStatus};
+use crate::binance::json;
 use crate::binance::tape::average_price;
 use crate::words::{Fill, Listing, Order, OrderStatus, Position, SelfTrade};
 
@@ -48,13 +50,13 @@ pub fn order(now: Nanos, listing: &Listing, order: &Order, execution: Execution<
         OrderKind::Market => "MARKET",
     };
     format!(
-        r#"{{"e":"ORDER_TRADE_UPDATE","T":{T},"E":{E},"o":{{"s":"{s}","c":{c},"S":"{S}","o":"{kind}","f":"{f}","q":"{q}","p":"{p}","ap":"{average}","sp":"0","x":"{x}","X":"{X}","i":{i},"l":"{l}","z":"{z}","L":"{L}","n":"{n}","N":"{MARGIN_ASSET}","T":{T},"t":{t},"b":"{b}","a":"{a}","m":{m},"R":{R},"wt":"CONTRACT_PRICE","ot":"{kind}","ps":"BOTH","cp":false,"rp":"{rp}","pP":false,"si":0,"ss":0,"V":"{V}","pm":"NONE","gtd":0,"er":"{er}"}}}}"#,
+        r#"{{"e":"ORDER_TRADE_UPDATE","T":{T},"E":{E},"o":{{"s":"{s}","c":{c},"S":"{S}","o":"{kind}","f":"{f}","q":"{q}","p":"{p}","ap":"{average}","sp":"0","x":"{x}","X":"{X}","i":{i},"l":"{l}","z":"{z}","L":"{L}","n":"{n}","N":"{MARGIN_ASSET}","T":{T},"t":{t},"b":"{b}","a":"{a}","m":{m},"R":{R},"wt":"CONTRACT_PRICE","ot":"{kind}","ps":"BOTH","cp":false,"rp":"{rp}","pP":false,"si":0,"ss":0,"V":"{V}","pm":"{pm}","gtd":{gtd},"er":"{er}"}}}}"#,
         T = at.millis(),
         E = now.max(at).millis(),
         s = listing.name,
         c = Value::from(placed.client_id.as_str()),
         S = side_text(placed.side),
-        f = time_in_force_text(placed.time_in_force),
+        f = json::time_in_force_name(placed),
         q = placed.qty,
         p = placed.price,
         x = execution_text(execution, order.status),
@@ -71,10 +73,56 @@ pub fn order(now: Nanos, listing: &Listing, order: &Order, execution: Execution<
         R = placed.reduce_only,
         rp = amount(fill.map_or(Notional::ZERO, |fill| fill.realized)),
         V = self_trade_text(placed.self_trade),
+        pm = json::price_match_name(placed.terms.price_match),
+        gtd = placed.terms.good_till.map_or(0, Nanos::millis),
         er = match execution {
             Execution::Ended(reason) => reason,
             Execution::New | Execution::Trade(_) | Execution::Amendment => 0,
         },
+    )
+}
+
+/// `ALGO_UPDATE`
+pub fn algo(now: Nanos, listing: &Listing, algo: &Algo, order: Option<&Order>) -> String {
+    let placed = &algo.placed;
+    let terms = match algo.status {
+        AlgoStatus::Canceled => String::new(),
+        AlgoStatus::New | AlgoStatus::Triggered | AlgoStatus::Finished | AlgoStatus::Rejected => format!(
+            r#""V":"{}","wt":"{}","pm":"{}","cp":{},"pP":{},"#,
+            self_trade_text(placed.self_trade),
+            algo.condition.watched.name(),
+            json::price_match_name(placed.terms.price_match),
+            algo.close_position,
+            algo.price_protect,
+        ),
+    };
+    let outcome = match algo.status {
+        AlgoStatus::New | AlgoStatus::Canceled => String::new(),
+        AlgoStatus::Rejected => format!(r#","rm":{}"#, Value::from(algo.refused.as_str())),
+        AlgoStatus::Triggered | AlgoStatus::Finished => format!(
+            r#","ap":"{}","aq":"{}","act":"{}""#,
+            json::average(order, listing),
+            json::decimal(i128::from(order.map_or(0, |order| order.filled.units())), ALGO_QTY_DECIMALS),
+            if algo.condition.kind.is_market() { "MARKET" } else { "LIMIT" },
+        ),
+    };
+    format!(
+        r#"{{"e":"ALGO_UPDATE","T":{T},"E":{E},"o":{{"caid":{caid},"aid":{aid},"at":"CONDITIONAL","o":"{o}","s":"{s}","S":"{S}","ps":"BOTH","f":"{f}","q":"{q}","X":"{X}","ai":"{ai}","tp":"{tp}","p":"{p}",{terms}"R":{R},"tt":{tt},"gtd":0,"ia":false{outcome}}}}}"#,
+        T = algo.updated.millis(),
+        E = now.max(algo.updated).millis(),
+        caid = Value::from(placed.client_id.as_str()),
+        aid = algo.id,
+        o = algo.condition.kind.name(),
+        s = listing.name,
+        S = side_text(placed.side),
+        f = json::time_in_force_name(placed),
+        q = placed.qty,
+        X = algo.status.name(),
+        ai = algo.order.map(|id| id.to_string()).unwrap_or_default(),
+        tp = algo.condition.trigger,
+        p = placed.price,
+        R = placed.reduce_only,
+        tt = algo.triggered.map_or(0, Nanos::millis),
     )
 }
 
@@ -97,30 +145,19 @@ pub fn trade_lite(now: Nanos, listing: &Listing, order: &Order, fill: &Fill) -> 
     )
 }
 
-/// What `ACCOUNT_UPDATE` says of a position beside the position itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Holding {
-    /// The position.
-    pub position: Position,
-    /// Where it would break even, fees included.
-    pub break_even: Price,
-    /// Its profit at the mark.
-    pub unrealized: Notional,
-}
-
 /// `ACCOUNT_UPDATE` of a fill.
-pub fn account_order(now: Nanos, at: Nanos, listing: &Listing, wallet: Notional, holding: &Holding) -> String {
+pub fn account_order(now: Nanos, listing: &Listing, wallet: Notional, position: &Position, mark: Price) -> String {
     format!(
         r#"{{"e":"ACCOUNT_UPDATE","T":{0},"E":{1},"a":{{"B":[{{"a":"{MARGIN_ASSET}","wb":"{3}","cw":"{3}","bc":"0"}}],"P":[{{"s":"{2}","pa":"{4}","ep":"{5}","cr":"{6}","up":"{7}","mt":"cross","iw":"0","ps":"BOTH","ma":"{MARGIN_ASSET}","bep":"{8}"}}],"m":"ORDER"}}}}"#,
-        at.millis(),
-        now.max(at).millis(),
+        position.updated.millis(),
+        now.millis(),
         listing.name,
         balance(wallet),
-        holding.position.qty,
-        holding.position.entry,
-        balance(holding.position.realized),
-        amount(holding.unrealized),
-        holding.break_even,
+        position.qty,
+        position.entry,
+        balance(position.realized),
+        amount(position.unrealized(mark)),
+        position.break_even(),
     )
 }
 
@@ -183,15 +220,6 @@ const fn side_text(side: Side) -> &'static str {
     }
 }
 
-const fn time_in_force_text(time_in_force: TimeInForce) -> &'static str {
-    match time_in_force {
-        TimeInForce::Gtc => "GTC",
-        TimeInForce::Ioc => "IOC",
-        TimeInForce::Fok => "FOK",
-        TimeInForce::Gtx => "GTX",
-    }
-}
-
 const fn self_trade_text(mode: SelfTrade) -> &'static str {
     match mode {
         SelfTrade::None => "NONE",
@@ -201,5 +229,7 @@ const fn self_trade_text(mode: SelfTrade) -> &'static str {
     }
 }
 
+/// Decimals of a quantity that a conditional order has traded.
+const ALGO_QTY_DECIMALS: usize = 5;
 /// The one asset of the account.
 const MARGIN_ASSET: &str = "USDT";

@@ -1,12 +1,13 @@
 //! Events of the core in, user data frames out.
 
+use optiflow_base::money::Qty;
 use optiflow_base::order::{OrderKind, TimeInForce};
 use serde_json::Value;
 
 use super::*;
 use crate::binance::streams::testing::listing;
 use crate::binance::{ConnId, Outgoing};
-use crate::words::{OrderStatus, Placement, SelfTrade};
+use crate::words::{OrderStatus, Placement, SelfTrade, Terms};
 
 struct Bench {
     hub: Hub,
@@ -60,6 +61,7 @@ fn order(id: u64, side: Side, price: &str, qty: &str, filled: &str, status: Orde
             qty: qty.parse().unwrap(),
             reduce_only: false,
             self_trade: SelfTrade::ExpireMaker,
+            terms: Terms::default(),
         },
         status,
         filled,
@@ -90,9 +92,12 @@ fn fill(of: &Order, trade_id: u64, price: &str, qty: &str, maker: bool, fee: &st
 }
 
 fn filled(order: &Order, fill: Fill, position: &str, entry: &str, wallet: &str) -> CoreEvent {
+    let (qty, entry): (Qty, Price) = (position.parse().unwrap(), entry.parse().unwrap());
     let position = Position {
-        qty: position.parse().unwrap(),
-        entry: entry.parse().unwrap(),
+        qty,
+        entry,
+        cost: entry.times(qty.abs()),
+        fees: fill.fee,
         realized: "12.4401".parse().unwrap(),
         updated: order.updated,
     };
@@ -240,25 +245,4 @@ fn an_expired_key_says_so_once_and_is_silent_from_then_on() {
     bench.user.key().start(at(3_600_001));
     let new = order(7, Side::Buy, "100", "1", "0", OrderStatus::New, 10);
     assert_eq!(bench.events(3_600_002, &[CoreEvent::New(new)]), [""; 0]);
-}
-
-#[test]
-fn break_even_counts_the_fees_of_what_is_still_held() {
-    let trade = |qty: &str, fee: &str| {
-        fill(&order(1, Side::Buy, "100", qty, "0", OrderStatus::Filled, 0), 1, "100", qty, true, fee)
-    };
-    let mut fees = PositionFees::default();
-    // Position after the fill, quantity and fee of the fill, fees of the position.
-    let table = [
-        ("1", "1", "0.2", "0.2"),
-        ("3", "2", "0.4", "0.6"),
-        ("1", "2", "0.5", "0.2"),
-        ("-1", "2", "0.4", "0.2"),
-        ("0", "1", "0.1", "0"),
-    ];
-    for (position, qty, fee, expected) in table {
-        assert_eq!(fees.add(position.parse().unwrap(), &trade(qty, fee)).to_string(), expected);
-    }
-    let short = Position { qty: "-0.02".parse().unwrap(), entry: "83120".parse().unwrap(), ..Position::default() };
-    assert_eq!(break_even(&short, "0.33248".parse().unwrap()).to_string(), "83103.376");
 }

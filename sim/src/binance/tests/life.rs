@@ -192,6 +192,23 @@ fn market_questions_are_answered_from_the_book_and_the_tape() {
              \"41547.50000\",1,\"0.500\",\"41547.50000\",\"0\"]]",
         ),
         (
+            "GET /fapi/v1/continuousKlines pair=BTCUSDT&contractType=PERPETUAL&interval=1m&limit=1",
+            "[[1795327260000,\"83095.00\",\"83095.00\",\"83095.00\",\"83095.00\",\"0.500\",1795327319999,\
+             \"41547.50000\",1,\"0.500\",\"41547.50000\",\"0\"]]",
+        ),
+        (
+            "GET /fapi/v1/markPriceKlines symbol=BTCUSDT&interval=1m",
+            "[[1795327200000,\"83091.70000000\",\"83091.70000000\",\"83091.70000000\",\"83091.70000000\",\"0\",\
+             1795327259999,\"0\",1,\"0\",\"0\",\"0\"],[1795327260000,\"83091.70000000\",\"83091.70000000\",\
+             \"83091.70000000\",\"83091.70000000\",\"0\",1795327319999,\"0\",0,\"0\",\"0\",\"0\"]]",
+        ),
+        (
+            "GET /fapi/v1/premiumIndexKlines symbol=BTCUSDT&interval=1h",
+            "[[1795327200000,\"0.00000000\",\"0.00000000\",\"0.00000000\",\"0.00000000\",\"0\",1795330799999,\"0\",\
+             1,\"0\",\"0\",\"0\"]]",
+        ),
+        ("GET /fapi/v1/indexPriceKlines pair=ETHUSDT&interval=1m", "[]"),
+        (
             "GET /fapi/v1/ticker/price symbol=ETHUSDT",
             "{\"symbol\":\"ETHUSDT\",\"price\":\"0.00\",\"time\":1795327262000}",
         ),
@@ -254,4 +271,84 @@ fn the_exchange_goes_on_when_its_market_cannot_be_read_on() {
     world.body("*POST /fapi/v1/countdownCancelAll symbol=BTCUSDT&countdownTime=1000");
     world.wait(1_000);
     assert!(world.exchange.core().open_orders(None).is_empty(), "timers still run");
+}
+
+#[test]
+fn history_is_shown_a_week_at_a_time() {
+    let mut world = World::new(Vec::new());
+    world.body("*POST /fapi/v1/order symbol=BTCUSDT&side=BUY&type=MARKET&quantity=0.010");
+    let id = world.exchange.core().all_orders(0)[0].id;
+    world.wait(8 * 24 * 3_600_000);
+    let queries = [
+        ("", 0),
+        (&format!("&startTime={START_MS}"), 1),
+        (&format!("&startTime={}", START_MS - 8 * 24 * 3_600_000), 0),
+        (&format!("&endTime={}", START_MS + 1), 1),
+        (&format!("&orderId={id}"), 1),
+    ];
+    for path in ["userTrades", "allOrders", "income"] {
+        for (query, expected) in queries {
+            let rows = world.body(&format!("*GET /fapi/v1/{path} symbol=BTCUSDT{query}"));
+            let rows: Vec<serde_json::Value> = serde_json::from_str(&rows).unwrap();
+            let expected = if path == "income" && query.contains("orderId") { 0 } else { expected };
+            assert_eq!(rows.len(), expected, "{path}{query}");
+        }
+    }
+}
+
+#[test]
+fn the_book_ticker_has_the_time_of_the_top_it_shows() {
+    let level = |price: &str| Level { price: price.parse().unwrap(), qty: "1".parse().unwrap() };
+    let top = Tick::Top { update_id: 11_757_092_617_001, bid: level("83091.50"), ask: level("83091.60") };
+    let mut world = World::new(vec![tick(700, 0, top)]);
+    for (waited, expected) in [(500, START_MS), (500, START_MS + 700)] {
+        world.wait(waited);
+        let ticker = world.body("GET /fapi/v1/ticker/bookTicker symbol=BTCUSDT");
+        assert!(ticker.contains(&format!("\"time\":{expected},")), "{ticker}");
+    }
+}
+
+#[test]
+fn a_good_till_date_order_expires_at_its_second() {
+    let mut world = World::new(Vec::new());
+    let key: serde_json::Value = serde_json::from_str(&world.body("+POST /fapi/v1/listenKey")).unwrap();
+    let path = format!("/private/ws/{}", key["listenKey"].as_str().unwrap());
+    world.exchange.open(world.now(), ConnId(1), &path, PEER).unwrap();
+    let date = START_MS + 601_000;
+    let good_till = format!("&goodTillDate={}", date + 999);
+    let order = BUY.replace("GTX", "GTD");
+    let placed = world.body(&format!("*POST /fapi/v1/order {order}{good_till}"));
+    assert!(placed.contains("\"timeInForce\":\"GTD\"") && placed.contains(&format!("Date\":{date},")), "{placed}");
+    let other = order.replace("OrderId=a", "OrderId=b");
+    world.body(&format!("*POST /fapi/v1/order {other}{good_till}"));
+    world.body("*DELETE /fapi/v1/order symbol=BTCUSDT&origClientOrderId=b");
+    world.wait(600_999);
+    assert_eq!(world.exchange.core().open_orders(None).len(), 1);
+    world.outgoing(1);
+    assert!(world.exchange.next_due().unwrap() <= Nanos::from_millis(date));
+    world.wait(1);
+    let found = world.body("*GET /fapi/v1/order symbol=BTCUSDT&origClientOrderId=a");
+    assert!(found.contains("\"EXPIRED\"") && found.ends_with(&format!("\"updateTime\":{date}}}")), "{found}");
+    let told = world.outgoing(1);
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0].contains("\"f\":\"GTD\"") && told[0].contains("\"x\":\"EXPIRED\""), "{told:?}");
+    assert!(told[0].contains(&format!("\"gtd\":{date},")), "{told:?}");
+}
+
+#[test]
+fn a_price_match_takes_its_price_from_the_book() {
+    let mut world = World::new(Vec::new());
+    let order = "symbol=BTCUSDT&side=SELL&type=LIMIT&timeInForce=GTC&quantity=0.001&newClientOrderId=a&priceMatch";
+    for (mode, price) in [("QUEUE", "83091.70"), ("OPPONENT", "83091.60")] {
+        let placed = world.body(&format!("*POST /fapi/v1/order {order}={mode}"));
+        let shown = format!("\"price\":\"{price}\"");
+        assert!(placed.contains(&shown) && placed.contains(&format!("\"priceMatch\":\"{mode}\"")), "{placed}");
+        if mode == "QUEUE" {
+            let change = "symbol=BTCUSDT&side=SELL&origClientOrderId=a&quantity=0.002";
+            assert!(world.body(&format!("*PUT /fapi/v1/order {change}&priceMatch=QUEUE")).contains("0.002"));
+            let moved = world.body(&format!("*PUT /fapi/v1/order {change}&price=83100.00"));
+            assert!(moved.contains("\"priceMatch\":\"NONE\""), "{moved}");
+            world.body("*DELETE /fapi/v1/order symbol=BTCUSDT&origClientOrderId=a");
+        }
+    }
 }

@@ -8,7 +8,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use optiflow_base::clock::Nanos;
 use optiflow_base::market::Level;
-use optiflow_base::money::Side;
+use optiflow_base::money::{Notional, Side};
 use optiflow_base::secret::Secret;
 use ring::hmac;
 use ring::signature::{Ed25519KeyPair, KeyPair};
@@ -20,6 +20,8 @@ use crate::core::CoreConfig;
 use crate::market::{Source, SourceError, listings};
 use crate::words::{Listing, MarketTick, SymbolIndex, Tick};
 
+mod agreement;
+mod algo;
 mod life;
 mod limits;
 mod nonsense;

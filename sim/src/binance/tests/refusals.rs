@@ -28,8 +28,11 @@ fn new_orders_are_refused_with_the_code_that_says_why() {
         (order("symbol=BTCUSDT&side=BUY&type=MARKET&closePosition=true&quantity=1"), "400 -4120"),
         (order("symbol=BTCUSDT&side=BUY&type=MARKET&quantity=1&price=5"), "400 -1106"),
         (order("symbol=BTCUSDT&side=BUY&type=MARKET&quantity=1&timeInForce=GTC"), "400 -1106"),
-        (order("symbol=ETHUSDT&side=BUY&type=MARKET&quantity=1"), "400 -4164"),
-        (limit("timeInForce=GTD"), "400 -1115"),
+        (order("symbol=ETHUSDT&side=BUY&type=MARKET&quantity=1"), "400 -1112"),
+        (limit("timeInForce=RPI"), "400 -1115"),
+        (limit("timeInForce=GTD"), "400 -1102"),
+        (format!("{}&goodTillDate={}", limit("timeInForce=GTD"), START_MS + 600_000), "400 -5040"),
+        (format!("{}&goodTillDate=253402300799000", limit("timeInForce=GTD")), "400 -5040"),
         (limit("stopPrice=5"), "400 -1106"),
         (limit("goodTillDate=1895327200000"), "400 -1106"),
         (limit("positionSide=LONG"), "400 -4061"),
@@ -37,8 +40,12 @@ fn new_orders_are_refused_with_the_code_that_says_why() {
         (limit("positionSide=BOTH"), "200"),
         (limit("reduceOnly=maybe"), "400 -4062"),
         (limit("reduceOnly=true"), "400 -2022"),
-        (limit("priceMatch=QUEUE"), "400 -5037"),
-        (limit("selfTradePreventionMode=SOMETIMES"), "400 -5038"),
+        (limit("priceMatch=OPPONENT_10"), "400 -5037"),
+        (limit("priceMatch=OPPONENT_20"), "400 -5037"),
+        (limit("priceMatch=QUEUE"), "400 -1106"),
+        (format!("{PLACE}&timeInForce=GTC&quantity=0.010&priceMatch=QUEUE_5"), "400 -5041"),
+        (order("symbol=BTCUSDT&side=BUY&type=MARKET&quantity=1&priceMatch=QUEUE"), "400 -5038"),
+        (limit("selfTradePreventionMode=SOMETIMES"), "400 -5039"),
         (limit("newOrderRespType=FULL"), "400 -1136"),
         (limit("newClientOrderId="), "400 -1105"),
         (limit("newClientOrderId=a%20b"), "400 -4015"),
@@ -115,6 +122,13 @@ fn other_requests_are_refused_with_the_code_that_says_why() {
         ("*PUT /fapi/v1/order symbol=BTCUSDT&side=BUY&orderId=1&quantity=1&price=83000", "400 -2013"),
         ("*POST /fapi/v1/marginType symbol=BTCUSDT&marginType=CROSSED", "400 -4046"),
         ("*POST /fapi/v1/marginType symbol=BTCUSDT&marginType=ISOLATED", "400 -1020"),
+        ("*POST /fapi/v1/positionMargin symbol=BTCUSDT&amount=5&type=1", "400 -4049"),
+        ("*POST /fapi/v1/positionMargin symbol=BTCUSDT&amount=5&type=3", "400 -1130"),
+        ("*GET /fapi/v1/positionMargin/history symbol=BTCUSDT", "200"),
+        ("GET /fapi/v1/markPriceKlines interval=1m", "400 -1102"),
+        ("GET /fapi/v1/indexPriceKlines symbol=BTCUSDT&interval=1m", "400 -1102"),
+        ("GET /fapi/v1/continuousKlines pair=BTCUSDT&interval=1m", "400 -1102"),
+        ("GET /fapi/v1/continuousKlines pair=BTCUSDT&contractType=NEXT_QUARTER&interval=1m", "400 -1130"),
         ("*POST /fapi/v1/positionSide/dual dualSidePosition=false", "400 -4059"),
         ("*POST /fapi/v1/positionSide/dual dualSidePosition=true", "400 -1020"),
         ("*POST /fapi/v1/positionSide/dual", "400 -1102"),
@@ -175,4 +189,46 @@ fn signatures_and_timestamps_are_checked_over_the_text_as_sent() {
     let response = world.raw("POST", "/fapi/v1/leverage", query, key(), &body);
     assert_eq!(code(response), "ok");
     assert_eq!(world.exchange.core().leverage(0), 10, "the query hides the body");
+}
+
+#[test]
+fn positions_and_leverage_limit_each_other() {
+    let mut world = World::new(Vec::new());
+    let leverage = |leverage: u32| format!("*POST /fapi/v1/leverage symbol=BTCUSDT&leverage={leverage}");
+    assert_eq!(world.code(&leverage(125)), "200");
+    let order = |qty: &str| format!("{PLACE}&timeInForce=GTC&price=83000.00&quantity={qty}");
+    assert_eq!(world.code(&order("3.615")), "400 -2027", "above 300 000 USDT");
+    assert_eq!(world.code(&order("3.614")), "200");
+    assert_eq!(world.code(&leverage(20)), "400 -2028", "10 000 USDT do not carry it");
+    assert_eq!(world.code(&leverage(100)), "200");
+    assert_eq!(world.code(&order("0.500")), "200");
+    assert_eq!(world.code(&leverage(125)), "400 -2027");
+    assert_eq!(world.exchange.core().leverage(0), 100);
+}
+
+#[test]
+fn a_market_order_is_refused_when_its_counterparty_is_too_far() {
+    let mut world = World::new(vec![mark(1, "78000.00", 7_200_000)]);
+    world.wait(1);
+    let buy = "*POST /fapi/v1/order symbol=BTCUSDT&side=BUY&type=MARKET&quantity=0.010";
+    assert_eq!(world.code(buy), "400 -4131", "83091.70 is more than 5 % above the mark");
+    assert_eq!(world.code(&buy.replace("BUY", "SELL")), "200");
+}
+
+#[test]
+fn an_order_is_amended_ten_thousand_times_and_no_more() {
+    let mut world = World::new(Vec::new());
+    world.body(&format!("{PLACE}&timeInForce=GTC&quantity=0.010&price=83000.00&newClientOrderId=a"));
+    let change = "*PUT /fapi/v1/order symbol=BTCUSDT&side=BUY&origClientOrderId=a&quantity=0.010";
+    for count in 0..10_000 {
+        if count % 200 == 0 {
+            world.wait(10_000);
+        }
+        world.body(&format!("{change}&price={}", 83_001 + count % 2));
+    }
+    world.wait(10_000);
+    assert_eq!(world.code(&format!("{change}&price=83000")), "400 -5026");
+    let amendments = world.body("*GET /fapi/v1/orderAmendment symbol=BTCUSDT&limit=1");
+    assert!(amendments.contains("\"count\":10000"), "{amendments}");
+    assert_eq!(world.code("*DELETE /fapi/v1/order symbol=BTCUSDT&origClientOrderId=a"), "200");
 }

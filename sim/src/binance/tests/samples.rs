@@ -23,7 +23,7 @@ fn with_position() -> World {
 }
 
 /// Names of fields in the order of their first appearance, without `filterType`, whose place varies on the wire.
-fn names(text: &str) -> Vec<String> {
+pub fn names(text: &str) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
     let mut rest = text;
     while let Some(open) = rest.find('"') {

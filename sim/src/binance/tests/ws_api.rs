@@ -70,6 +70,21 @@ fn an_order_lives_over_the_websocket_api() {
 }
 
 #[test]
+fn numbers_are_signed_as_they_were_sent() {
+    let mut world = World::new(Vec::new());
+    world.open_ws_api(1);
+    for (quantity, outcome) in [("0.010", "\"origQty\":\"0.010\""), ("1e-2", "\"code\":-1102,")] {
+        let mut params: Vec<(&str, &str)> = ORDER.iter().filter(|(name, _)| *name != "quantity").copied().collect();
+        params.push(("quantity", quantity));
+        let frame = signed("1", "order.place", &params, START_MS);
+        let unquoted = frame.replace(&format!("\"{quantity}\""), quantity).replace("\"83090.10\"", "83090.10");
+        assert_ne!(frame, unquoted);
+        let answer = world.frame(1, &unquoted);
+        assert!(answer.contains(outcome), "{quantity}: {answer}");
+    }
+}
+
+#[test]
 fn a_session_needs_no_signatures_until_it_ends() {
     let mut world = World::new(Vec::new());
     let opened = world.exchange.open(world.now(), ConnId(1), "/ws-fapi/v1?returnRateLimits=false", PEER);
@@ -187,7 +202,18 @@ fn methods_answer_with_the_fields_of_the_samples() {
         ),
     );
     let symbol = [("symbol", "BTCUSDT")];
+    let stop = [
+        ("algoType", "CONDITIONAL"),
+        ("symbol", "BTCUSDT"),
+        ("side", "SELL"),
+        ("type", "STOP_MARKET"),
+        ("quantity", "0.010"),
+        ("triggerPrice", "82000.00"),
+        ("clientAlgoId", "s"),
+    ];
     for (file, method, params) in [
+        ("wsapi-algoOrder.place.response", "algoOrder.place", &stop[..]),
+        ("wsapi-algoOrder.cancel.response", "algoOrder.cancel", &[("clientAlgoId", "s")]),
         ("wsapi-account.position.response.v1", "account.position", &symbol[..]),
         ("wsapi-v2_account.position.response", "v2/account.position", &symbol[..]),
         ("wsapi-v2_account.balance.response", "v2/account.balance", &[]),

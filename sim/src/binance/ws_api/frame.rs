@@ -2,12 +2,13 @@
 
 use optiflow_base::clock::Nanos;
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
+use serde_json::value::RawValue;
 
 use crate::binance::errors::ApiError;
 use crate::binance::json;
 use crate::binance::limits::RateLimit;
-use crate::binance::params::Params;
+use crate::binance::params::{Params, RawObject};
 use crate::binance::rest::Answer;
 
 /// A request that could be read.
@@ -16,35 +17,33 @@ pub struct Frame {
     pub id: Value,
     /// What is asked for.
     pub method: String,
-    params: Option<Value>,
+    params: Option<Box<RawValue>>,
 }
 
 impl Frame {
     /// Reads a frame; the error is what is wrong with it and the id to say it under.
     pub fn parse(text: &str) -> Result<Frame, (Value, ApiError)> {
         let invalid = || (Value::Null, ApiError::new(-1000, "Invalid JSON request."));
-        let value: Value = serde_json::from_str(text).map_err(|_| invalid())?;
-        let Value::Object(mut fields) = value else { return Err(invalid()) };
-        let id = fields.remove("id").unwrap_or(Value::Null);
+        let mut fields: RawObject = serde_json::from_str(text).map_err(|_| invalid())?;
+        let value = |raw: Box<RawValue>| serde_json::from_str::<Value>(raw.get());
+        let id = fields.remove("id").map_or(Ok(Value::Null), value).map_err(|_| invalid())?;
         let is_id = id.is_null() || id.is_string() || id.is_i64() || id.is_u64();
         if !is_id {
             return Err(invalid());
         }
-        match fields.remove("method") {
-            Some(Value::String(method)) => Ok(Frame { id, method, params: fields.remove("params") }),
+        match fields.remove("method").map(value) {
+            Some(Ok(Value::String(method))) => Ok(Frame { id, method, params: fields.remove("params") }),
             _ => Err((id, ApiError::missing("method"))),
         }
     }
 
     /// Its parameters; none is as good as an empty object.
     pub fn params(&self) -> Result<Params, ApiError> {
-        match &self.params {
-            None | Some(Value::Null) => Params::from_object(&Map::new()),
-            Some(Value::Object(object)) => Params::from_object(object),
-            Some(Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_)) => {
-                Err(ApiError::new(-1135, "Invalid 'params' in JSON request; expected an object."))
-            }
-        }
+        let Some(params) = self.params.as_ref().filter(|params| params.get() != "null") else {
+            return Params::from_object(&RawObject::new());
+        };
+        let no_object = |_| ApiError::new(-1135, "Invalid 'params' in JSON request; expected an object.");
+        Params::from_object(&serde_json::from_str(params.get()).map_err(no_object)?)
     }
 }
 

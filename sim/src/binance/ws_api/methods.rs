@@ -11,7 +11,7 @@ use crate::binance::exchange::House;
 use crate::binance::json;
 use crate::binance::limits::{NOT_COUNTED, RateLimit, order_entries, weight_entry};
 use crate::binance::params::Params;
-use crate::binance::rest::{Answer, Guard, Route, Weight, account, market, orders, settings, trade};
+use crate::binance::rest::{Answer, Guard, Route, Weight, account, algo, market, orders, settings, trade};
 
 /// Serves a frame and returns the answer's text.
 pub fn serve(now: Nanos, session: &mut Session, text: &str, house: &mut House) -> String {
@@ -65,6 +65,8 @@ impl Method {
             "order.place" => Route::ordering(0, 1, trade::place),
             "order.modify" => Route::ordering(0, 1, trade::modify_over_frame),
             "order.cancel" => Route::signed(1, trade::cancel),
+            "algoOrder.place" => Route::signed(0, algo::place_over_frame),
+            "algoOrder.cancel" => Route::signed(1, algo::cancel),
             "order.status" => Route::signed(1, orders::order),
             "account.position" => Route::signed(5, account::positions_v2),
             "v2/account.position" => Route::signed(5, account::positions_v3),

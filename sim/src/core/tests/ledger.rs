@@ -88,7 +88,9 @@ fn perform(core: &mut Core, now: Nanos, act: Act, name: usize, out: &mut Vec<Cor
         }
         Act::Modify { which, away, steps } => {
             if let Some(&(id, side)) = open.get(which) {
-                let _refused = core.modify(now, 0, &OrderKey::Id(id), side, price(away), qty(steps), out);
+                let (price, qty) = (price(away), qty(steps));
+                let amendment = Amendment { side, price, price_match: PriceMatch::None, qty };
+                let _refused = core.modify(now, 0, &OrderKey::Id(id), amendment, out);
             }
         }
     }

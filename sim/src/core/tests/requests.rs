@@ -79,7 +79,10 @@ fn a_market_order_needs_a_market() {
     let mut desk = Desk::new("0 book 5@59999.9 |; 0 mark 60000 0");
     assert_eq!(desk.place("A buy 1 market"), Err(Reject::NoLiquidity));
     let mut far = Desk::new("0 book 5@50000 | 5@70000; 0 mark 60000 0");
-    assert_eq!(far.place("A buy 1 market"), Err(Reject::NoLiquidity), "nothing within the percent-price band");
+    assert_eq!(far.place("A buy 1 market"), Err(Reject::CounterpartyBeyondBand));
+    assert_eq!(far.place("A sell 0.0001 market"), Err(Reject::QtyTooLow), "filters come first");
+    let mut never = Desk::new("");
+    assert_eq!(never.place("A buy 1 market"), Err(Reject::NoLiquidity), "nothing is known of the price either");
 }
 
 #[test]
@@ -111,6 +114,50 @@ fn reduce_only_shrinks_to_the_position_and_never_flips_it() {
     assert_eq!(desk.said(), "make C 0.4@60000.3 filled make B 0.6@60000.4 partly end B expired er4");
     assert!(desk.core.position(0).qty.is_zero());
     assert_eq!(desk.place("D sell 1@60000 gtc reduce"), Err(Reject::NotReducing));
+}
+
+#[test]
+fn an_amended_reduce_only_order_is_cut_to_the_position_too() {
+    let mut desk = Desk::new("0 book 5@59999.9 | 4@60000; 0 mark 60000 0; 1 trade buy 0.25@60000.5");
+    desk.place("A buy 1@60000 gtc").unwrap();
+    desk.place("B sell 0.5@60000.4 gtc reduce").unwrap();
+    assert_eq!(desk.modify("B sell 3@60000.3 gtc").unwrap().placed.qty.to_string(), "1");
+    assert_eq!(desk.modify("B sell 5@60000.3 gtc"), Err(Reject::NothingToModify), "cut, it is what it was");
+    desk.until(1.0);
+    assert_eq!(desk.modify("B sell 3@60000.2 gtc").unwrap().placed.qty.to_string(), "1", "0.25 filled, 0.75 held");
+}
+
+#[test]
+fn the_leverage_limits_what_may_be_held_and_ordered() {
+    let ready = |leverage: u32| {
+        let mut desk = Desk::with("0 book 9@59999.9 | 9@60000; 0 mark 60000 0", |config| {
+            config.wallet = "1000000".parse().unwrap();
+            config.leverage = leverage;
+        });
+        desk.place("A buy 3@60000 gtc").unwrap();
+        desk.place("B buy 2@59000 gtc").unwrap();
+        desk
+    };
+    let mut desk = ready(125);
+    assert_eq!(desk.place("C buy 0.1@59999.9 gtx"), Err(Reject::PositionTooLarge));
+    assert_eq!(desk.place("C buy 1 market"), Err(Reject::PositionTooLarge));
+    assert_eq!(desk.modify("B buy 2.1@59000 gtc"), Err(Reject::PositionTooLarge));
+    desk.place("C sell 7@60001 gtc").unwrap();
+    assert_eq!(desk.place("D sell 2@60001 gtc"), Err(Reject::PositionTooLarge), "3 held, 9 for sale");
+    desk.cancel("B").unwrap();
+    desk.place("E buy 1.9@60000 gtc").unwrap();
+    let desk = ready(100);
+    assert_eq!(desk.core.check_leverage(0, 125), Ok(()));
+    let mut desk = ready(100);
+    desk.place("C buy 1@59999.9 gtx").unwrap();
+    assert_eq!(desk.core.check_leverage(0, 125), Err(Reject::PositionTooLarge));
+    assert_eq!(
+        (desk.core.check_leverage(0, 101), desk.core.check_leverage(0, 1)),
+        (Err(Reject::PositionTooLarge), Ok(()))
+    );
+    let mut poor = Desk::new("0 book 9@59999.9 | 9@60000; 0 mark 60000 0");
+    poor.place("A buy 1@60000 gtc").unwrap();
+    assert_eq!((poor.core.check_leverage(0, 7), poor.core.check_leverage(0, 6)), (Ok(()), Err(Reject::LeverageTooLow)));
 }
 
 #[test]

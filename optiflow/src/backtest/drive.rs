@@ -1,0 +1,117 @@
+//! The run itself: the strategy at its times, the tape at its own, and every answer to both.
+//!
+//! The tape looks on between the strategy's wakes; that changes nothing for the strategy. It also bounds memory: the
+//! books drop what both have read only when somebody wakes.
+
+use std::rc::Rc;
+
+use optiflow_sim::replay::feed::Feed;
+use optiflow_sim::replay::local::Local;
+use optiflow_sim::replay::orders::Answer;
+use optiflow_sim::replay::run::{Desk, Outcome, Replay, Trader};
+use optiflow_sim::replay::{ReplayConfig, ReplayError};
+
+use super::output::Tape;
+use super::source::{Passed, Source};
+use crate::problem::Problem;
+
+/// What a run came to.
+pub struct Run<T> {
+    /// The strategy, as the run left it.
+    pub trader: T,
+    /// What was written.
+    pub tape: Tape,
+    /// Hash and account.
+    pub outcome: Outcome,
+    /// Earliest time of the data on either clock.
+    pub first_ns: i64,
+    /// What came by of the market.
+    pub passed: Rc<Passed>,
+}
+
+/// Nobody.
+pub struct Nobody;
+
+impl Trader for Nobody {
+    fn start(&mut self, _first_ns: i64) -> Option<i64> {
+        None
+    }
+
+    fn wake(&mut self, _desk: &mut Desk<'_>) -> Option<i64> {
+        None
+    }
+}
+
+/// Runs `trader` over all of `source`.
+pub fn drive<T: Trader>(config: &ReplayConfig, source: Source, trader: T, tape: Tape) -> Result<Run<T>, Problem> {
+    let passed = source.passed();
+    let mut watched = Watched { trader, tape };
+    let mut replay = Replay::new(config, Feed::streamed(source)).map_err(|error| feed_problem(&error))?;
+    let failed = |error: ReplayError| feed_problem(&error);
+    let Some(first_ns) = replay.first_ns().map_err(failed)? else {
+        return Err(Problem::Failed(
+            "the data hold no row of the symbol; give other files or another --symbol".to_owned(),
+        ));
+    };
+    let mut wakes = 0;
+    let mut next = watched.trader.start(first_ns);
+    let mut sample = after(first_ns);
+    loop {
+        let at = next.map_or(sample, |next| next.min(sample));
+        if !replay.advance(at, &mut watched).map_err(failed)? {
+            break;
+        }
+        if next == Some(at) {
+            wakes += 1;
+            next = watched.trader.wake(&mut replay.desk());
+            assert!(next.is_none_or(|next| next > at), "a trader asks for a later time");
+        }
+        if sample == at {
+            watched.tape.sample(at, replay.local());
+            sample = after(at);
+        }
+        watched.tape.check()?;
+    }
+    watched.tape.end(passed.last_ns.get().unwrap_or(first_ns), replay.local());
+    let Watched { trader, tape } = watched;
+    Ok(Run { trader, tape, outcome: replay.outcome(wakes), first_ns, passed })
+}
+
+/// A strategy whose answers are written down.
+struct Watched<T> {
+    trader: T,
+    tape: Tape,
+}
+
+impl<T: Trader> Trader for Watched<T> {
+    fn start(&mut self, first_ns: i64) -> Option<i64> {
+        self.trader.start(first_ns)
+    }
+
+    fn wake(&mut self, desk: &mut Desk<'_>) -> Option<i64> {
+        self.trader.wake(desk)
+    }
+
+    fn answer(&mut self, answer: &Answer, local: &Local) {
+        self.tape.answer(answer, local);
+        self.trader.answer(answer, local);
+    }
+}
+
+/// The next whole second after `now`.
+const fn after(now: i64) -> i64 {
+    (now.div_euclid(SAMPLE_NS) + 1) * SAMPLE_NS
+}
+
+fn feed_problem(error: &ReplayError) -> Problem {
+    match error {
+        ReplayError::Feed(problem) => Problem::Failed(problem.clone()),
+        ReplayError::Scale { .. } => Problem::Usage(error.to_string()),
+        ReplayError::Row { .. } | ReplayError::LatencyTable { .. } | ReplayError::Script { .. } => {
+            Problem::Failed(error.to_string())
+        }
+    }
+}
+
+/// Time between two rows of the equity curve.
+const SAMPLE_NS: i64 = 1_000_000_000;

@@ -1,0 +1,246 @@
+//! Stored rows of one symbol → packed rows of the replay core, block by block.
+//!
+//! Rows that say nothing to the two books (mark and funding prices, trades of no side; with the peer's conventions also
+//! best prices, which it does not read) become rows that change nothing, so that time begins, passes and ends as in the
+//! file. `more` needs no heed here: rows of a message share their times, and the core wakes a trader only after all rows of a
+//! time. Memory is a few blocks. Never sorts: the store refuses files out of order.
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use indicatif::ProgressBar;
+use optiflow_base::ids::SymbolId;
+use optiflow_base::money::{Price, Side};
+use optiflow_sim::replay::feed::Blocks;
+use optiflow_sim::replay::rows::{self, Kind, MarketRow, Row, Validity};
+use optiflow_sim::replay::{ReplayError, Scale, TICK_MAX};
+use optiflow_store::blocks::Blocks as StoredBlocks;
+use optiflow_store::event::{Kind as StoredKind, Row as StoredRow};
+
+/// The rows of one symbol, on their way to the core.
+pub struct Source {
+    stored: StoredBlocks,
+    symbol: SymbolId,
+    packer: Packer,
+    packed: Vec<Row>,
+    passed: Rc<Passed>,
+    bar: ProgressBar,
+}
+
+/// What has come by so far, shared with whoever reports it.
+#[derive(Debug, Default)]
+pub struct Passed {
+    /// Rows of the files, all symbols.
+    pub rows: Cell<u64>,
+    /// Rows of the symbol.
+    pub rows_of_symbol: Cell<u64>,
+    /// Latest time on either clock.
+    pub last_ns: Cell<Option<i64>>,
+}
+
+impl Source {
+    /// The rows of `symbol` out of `stored`.
+    pub fn new(stored: StoredBlocks, symbol: SymbolId, scale: Scale, compatible: bool, bar: ProgressBar) -> Source {
+        let packer = Packer { scale, tick: scale.tick.units(), per_tick: 1.0 / scale.tick.units() as f64, compatible };
+        Source { stored, symbol, packer, packed: Vec::new(), passed: Rc::default(), bar }
+    }
+
+    /// What comes by.
+    pub fn passed(&self) -> Rc<Passed> {
+        Rc::clone(&self.passed)
+    }
+}
+
+impl Blocks for Source {
+    fn next_block(&mut self) -> Result<Option<Arc<[Row]>>, ReplayError> {
+        loop {
+            let block = match self.stored.next_block() {
+                Ok(Some(block)) => block,
+                Ok(None) => return Ok(None),
+                Err(error) => return Err(ReplayError::Feed(error.to_string())),
+            };
+            self.packed.clear();
+            let mut count = 0;
+            for (row, number) in block.iter().zip(self.passed.rows.get()..) {
+                if row.symbol == self.symbol {
+                    count += 1;
+                    let packed = self.packer.push(row, &mut self.packed);
+                    packed.map_err(|problem| ReplayError::Feed(format!("row {number} of the data: {problem}")))?;
+                }
+            }
+            self.passed.note(block.len() as u64, count, &self.packed);
+            self.bar.inc(block.len() as u64);
+            if !self.packed.is_empty() {
+                return Ok(Some(Arc::from(self.packed.as_slice())));
+            }
+        }
+    }
+}
+
+impl Passed {
+    fn note(&self, rows: u64, rows_of_symbol: u64, packed: &[Row]) {
+        self.rows.set(self.rows.get() + rows);
+        self.rows_of_symbol.set(self.rows_of_symbol.get() + rows_of_symbol);
+        let last = packed.iter().map(|row| row.exchange_ns().max(row.local_ns())).max();
+        self.last_ns.set(self.last_ns.get().max(last));
+    }
+}
+
+/// Stored row → packed row.
+struct Packer {
+    scale: Scale,
+    tick: i64,
+    per_tick: f64,
+    compatible: bool,
+}
+
+impl Packer {
+    fn push(&self, row: &StoredRow, into: &mut Vec<Row>) -> Result<(), String> {
+        let validity = match (row.on_exch(), row.on_local()) {
+            (true, true) => Validity::Both,
+            (true, false) => Validity::Exchange,
+            (false, true) => Validity::Local,
+            (false, false) => return Ok(()),
+        };
+        let market = self.market_row(row)?;
+        rows::push(into, &market, validity).map_err(|error| match error {
+            ReplayError::Row { problem, .. } => problem,
+            ReplayError::Scale { .. }
+            | ReplayError::LatencyTable { .. }
+            | ReplayError::Script { .. }
+            | ReplayError::Feed(_) => error.to_string(),
+        })
+    }
+
+    fn market_row(&self, row: &StoredRow) -> Result<MarketRow, String> {
+        let (exchange_ns, local_ns) = (time(row.exch.0)?, time(row.local.0)?);
+        let kind = match (row.kind, row.side) {
+            (StoredKind::Depth, Some(_)) => Kind::Depth,
+            (StoredKind::Snapshot, Some(_)) => Kind::Snapshot,
+            (StoredKind::Trade, Some(_)) => Kind::Trade,
+            (StoredKind::Top, Some(_)) if !self.compatible => Kind::Top,
+            (StoredKind::Clear, Some(side)) => {
+                let tick = self.clear_tick(row.price, side)?;
+                return Ok(MarketRow { kind: Kind::Clear, side, exchange_ns, local_ns, tick, parts: 0 });
+            }
+            (StoredKind::Clear, None) => {
+                let kind = Kind::ClearBoth;
+                return Ok(MarketRow { kind, side: Side::Buy, exchange_ns, local_ns, tick: 0, parts: 0 });
+            }
+            (
+                StoredKind::Depth
+                | StoredKind::Snapshot
+                | StoredKind::Trade
+                | StoredKind::Top
+                | StoredKind::Mark
+                | StoredKind::Index
+                | StoredKind::Funding,
+                _,
+            ) => return Ok(nothing(exchange_ns, local_ns)),
+        };
+        let side = row.side.unwrap_or(Side::Buy);
+        let tick = self.tick_of(row.price)?;
+        Ok(MarketRow { kind, side, exchange_ns, local_ns, tick, parts: self.scale.parts(row.qty) })
+    }
+
+    /// The tick of a price that lies on the grid; the peer's conventions round what does not.
+    #[inline]
+    fn tick_of(&self, price: Price) -> Result<i32, String> {
+        let units = price.units();
+        // A guess by multiplication, then the exact check: a division takes several times as long. Only prices above
+        // zero are guessed right.
+        let guess = (units as f64 * self.per_tick + 0.5) as i32;
+        if i64::from(guess) * self.tick == units && guess.unsigned_abs() < TICK_MAX.unsigned_abs() {
+            return Ok(guess);
+        }
+        self.tick_slowly(price)
+    }
+
+    #[cold]
+    fn tick_slowly(&self, price: Price) -> Result<i32, String> {
+        let tick = self.scale.tick;
+        let nearest = self.scale.nearest_tick(price);
+        let nearest = nearest.ok_or_else(|| format!("the price {price} is too many ticks of {tick}; give --tick"))?;
+        if self.compatible || self.scale.price(nearest) == price {
+            return Ok(nearest);
+        }
+        Err(format!("the price {price} is not a multiple of the tick {tick}; give a finer --tick"))
+    }
+
+    fn clear_tick(&self, price: Price, side: Side) -> Result<i32, String> {
+        let whole_side = match side {
+            Side::Buy => -TICK_MAX,
+            Side::Sell => TICK_MAX,
+        };
+        if price.is_zero() {
+            return Ok(whole_side);
+        }
+        self.scale.nearest_tick(price).ok_or_else(|| format!("the price {price} is too many ticks; give --tick"))
+    }
+}
+
+/// A row that changes neither book: the removal of a bid that no market has.
+const fn nothing(exchange_ns: i64, local_ns: i64) -> MarketRow {
+    MarketRow { kind: Kind::Depth, side: Side::Buy, exchange_ns, local_ns, tick: TICK_MAX, parts: 0 }
+}
+
+fn time(nanos: u64) -> Result<i64, String> {
+    i64::try_from(nanos).map_err(|_| format!("the time {nanos} is beyond the year 2262"))
+}
+
+#[cfg(test)]
+mod tests {
+    use optiflow_base::clock::Nanos;
+    use optiflow_base::money::Qty;
+    use optiflow_store::event::Flags;
+
+    use super::*;
+
+    fn packer(compatible: bool) -> Packer {
+        let scale = Scale::finest("0.1".parse().unwrap(), "0.001".parse().unwrap());
+        Packer { scale, tick: scale.tick.units(), per_tick: 1.0 / scale.tick.units() as f64, compatible }
+    }
+
+    fn told(compatible: bool, kind: StoredKind, side: Option<Side>, price: &str) -> String {
+        let (price, qty) = (price.parse().unwrap(), Qty::from_units(7));
+        let (exch, local, flags) = (Nanos(5), Nanos(6), Flags::BOTH);
+        let row = StoredRow { exch, local, price, qty, id: 0, symbol: SymbolId(0), kind, side, flags };
+        let mut rows = Vec::new();
+        match packer(compatible).push(&row, &mut rows) {
+            Ok(()) => format!("{:?} {:?} {} {}", rows[0].kind(), rows[0].side(), rows[0].tick(), rows[0].parts()),
+            Err(problem) => problem,
+        }
+    }
+
+    #[test]
+    fn stored_rows_become_rows_of_the_core_and_the_rest_changes_nothing() {
+        let (buy, sell) = (Some(Side::Buy), Some(Side::Sell));
+        let nothing = format!("Depth Buy {TICK_MAX} 0");
+        let table = [
+            (StoredKind::Depth, buy, "60000.1", "Depth Buy 600001 7"),
+            (StoredKind::Snapshot, sell, "0.1", "Snapshot Sell 1 7"),
+            (StoredKind::Trade, sell, "60000.1", "Trade Sell 600001 7"),
+            (StoredKind::Top, sell, "60000.1", "Top Sell 600001 7"),
+            (StoredKind::Clear, None, "0", "ClearBoth Buy 0 0"),
+            (StoredKind::Clear, buy, "99.9", "Clear Buy 999 0"),
+            (StoredKind::Clear, buy, "0", &format!("Clear Buy {} 0", -TICK_MAX)),
+            (StoredKind::Clear, sell, "0", &format!("Clear Sell {TICK_MAX} 0")),
+            (StoredKind::Trade, None, "60000.1", &nothing),
+            (StoredKind::Mark, None, "60000.123", &nothing),
+            (StoredKind::Funding, None, "0.0001", &nothing),
+            (StoredKind::Depth, buy, "60000.15", "the price 60000.15 is not a multiple of the tick 0.1"),
+            (StoredKind::Depth, buy, "99999999.9", "is too many ticks of 0.1"),
+        ];
+        for (kind, side, price, expected) in table {
+            let answer = told(false, kind, side, price);
+            assert!(answer.contains(expected), "{kind:?} {side:?} {price}: {answer}");
+        }
+    }
+
+    #[test]
+    fn the_peers_conventions_round_to_the_tick_and_read_no_best_prices() {
+        assert_eq!(told(true, StoredKind::Depth, Some(Side::Buy), "60000.16"), "Depth Buy 600002 7");
+        assert_eq!(told(true, StoredKind::Top, Some(Side::Buy), "60000.1"), format!("Depth Buy {TICK_MAX} 0"));
+    }
+}
