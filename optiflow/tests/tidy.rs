@@ -76,8 +76,10 @@ fn nothing_is_left_over() {
     for source in sources(ROOMS) {
         for (index, line) in source.text.lines().enumerate() {
             let line = line.trim();
-            let found =
-                leftovers.iter().any(|word| line.contains(word)) || dead.iter().any(|code| line.starts_with(code));
+            // What several test files share, each of them uses a part of.
+            let shared_by_tests = source.name.contains("/tests/") && line.starts_with("#![allow(");
+            let left = !shared_by_tests && leftovers.iter().any(|word| line.contains(word));
+            let found = left || dead.iter().any(|code| line.starts_with(code));
             assert!(!found || source.name == "optiflow/tests/tidy.rs", "{}:{}: {line}", source.name, index + 1);
         }
     }
