@@ -4,7 +4,7 @@
 //! reach real money by mistake. Never logs a key. Runs on the main thread before the pipeline starts.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -54,7 +54,7 @@ impl Venue {
         }
         match (config.mode, &args.exchange) {
             (Mode::Sim, None) => Venue::embedded(config, args, cold_core),
-            (Mode::Sim, Some(file)) => Venue::running(file),
+            (Mode::Sim, Some(file)) => Venue::running(config, file),
             (Mode::Testnet | Mode::Live, Some(_)) => usage("--exchange works with mode = \"sim\" only"),
             (Mode::Testnet, None) => Venue::real(&hosts::TESTNET, config),
             (Mode::Live, None) => Venue::real(&hosts::MAINNET, config),
@@ -82,8 +82,8 @@ impl Venue {
             let text = error.to_string();
             if exchange::is_usage(&error) { Problem::Usage(text) } else { Problem::Failed(text) }
         })?;
-        let secret = Secret::new(running.api_secret.as_bytes().to_vec());
-        let key = ApiKey::hmac(&running.api_key, &secret).map_err(|error| Problem::Usage(error.to_string()))?;
+        let private = config.sim.ed25519.then_some(running.ed25519_key_file.as_path());
+        let key = test_key(&running.api_key, &running.api_secret, private)?;
         Ok(Venue {
             rest: running.rest.clone(),
             streams: running.streams.clone(),
@@ -94,7 +94,7 @@ impl Venue {
         })
     }
 
-    fn running(file: &Path) -> Result<Venue, Problem> {
+    fn running(config: &Config, file: &Path) -> Result<Venue, Problem> {
         let said = wait_for_line(file)?;
         let said: Said = serde_json::from_str(&said).map_err(|error| {
             Problem::Usage(format!("{}: is not the line of `optiflow exchange --json`: {error}", file.display()))
@@ -105,8 +105,8 @@ impl Venue {
                 return usage(format!("{file}: {url} is not on this machine; mode \"sim\" stays on loopback"));
             }
         }
-        let secret = Secret::new(said.api_secret.into_bytes());
-        let key = ApiKey::hmac(&said.api_key, &secret).map_err(|error| Problem::Usage(error.to_string()))?;
+        let private = config.sim.ed25519.then_some(said.ed25519_key_file.as_path());
+        let key = test_key(&said.api_key, &said.api_secret, private)?;
         Ok(Venue {
             rest: said.rest,
             streams: said.streams,
@@ -141,7 +141,21 @@ struct Said {
     ws_api: String,
     api_key: String,
     api_secret: String,
+    ed25519_key_file: PathBuf,
     ca_file: Option<String>,
+}
+
+/// The simulated exchange's test key: with its private half it signs the logon, otherwise every order.
+fn test_key(name: &str, secret: &str, private: Option<&Path>) -> Result<ApiKey, Problem> {
+    let key = match private {
+        None => ApiKey::hmac(name, &Secret::new(secret.as_bytes().to_vec())),
+        Some(file) => {
+            let pem = fs::read(file);
+            let pem = pem.map_err(|error| Problem::Failed(format!("reading {}: {error}", file.display())))?;
+            ApiKey::ed25519(name, &Secret::new(pem))
+        }
+    };
+    key.map_err(|error| Problem::Usage(error.to_string()))
 }
 
 fn usage<T>(text: impl Into<String>) -> Result<T, Problem> {

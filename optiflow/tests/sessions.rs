@@ -24,6 +24,26 @@ fn a_session_ends_with_nothing_open_and_agrees_with_the_exchange() {
 }
 
 #[test]
+fn a_key_that_signs_only_the_logon_trades_as_well() {
+    let folder = Folder::new("ed25519");
+    let demo = fs::read_to_string(root().join("configs/demo.toml")).unwrap();
+    fs::write(folder.path("demo.toml"), demo.replace("key = \"hmac\"", "key = \"ed25519\"")).unwrap();
+    let output = optiflow(&[
+        "trade",
+        "--config",
+        &folder.path("demo.toml"),
+        "--for",
+        "8s",
+        "--json",
+        "--db",
+        &folder.path("log.db"),
+    ]);
+    let result = json(&output);
+    assert!(output.status.success(), "{result:#}");
+    assert!(count(&result, "orders", "accepted") >= 1, "{result:#}");
+}
+
+#[test]
 fn a_recorded_market_is_traded_like_any_other() {
     let Some(market) = recording() else { return };
     let folder = Folder::new("recorded");

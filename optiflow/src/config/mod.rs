@@ -70,6 +70,8 @@ pub struct SimConfig {
     pub speed: f64,
     /// Encrypt as production does.
     pub tls: bool,
+    /// Sign the logon of the order socket with an Ed25519 key instead of every order with HMAC.
+    pub ed25519: bool,
     /// Where a stopped exchange leaves its keys and certificate; a fresh temporary folder when absent.
     pub folder: Option<PathBuf>,
 }
@@ -261,6 +263,7 @@ fn read_sim(section: Section<'_>) -> SimConfig {
         seed: section.int("seed", Some(7), 0..=i64::MAX).unsigned_abs(),
         speed: section.float("speed", Some(1.0), 0.01..=1000.0),
         tls: section.flag("tls", Some(true)),
+        ed25519: section.choice("key", Some("hmac"), &["hmac", "ed25519"]) == "ed25519",
         folder: section.maybe_text("folder").map(PathBuf::from),
     };
     section.end();

@@ -88,7 +88,6 @@ struct Announcement<'a> {
     api_secret: &'a str,
     ed25519_key_file: &'a Path,
     ca_file: Option<&'a Path>,
-    ed25519_api_key: &'a str,
 }
 
 fn as_json(running: &Running) -> String {
@@ -100,7 +99,6 @@ fn as_json(running: &Running) -> String {
         api_secret: &running.api_secret,
         ed25519_key_file: &running.ed25519_key_file,
         ca_file: running.ca_file.as_deref(),
-        ed25519_api_key: &running.ed25519_api_key,
     };
     // Text and paths that the user named: a path that is no text cannot be told as JSON.
     serde_json::to_string(&announcement).unwrap_or_else(|error| format!("{{\"error\":\"{error}\"}}"))
@@ -114,8 +112,7 @@ fn as_text(running: &Running) -> String {
         ("WebSocket API", running.ws_api.clone()),
         ("API key", running.api_key.clone()),
         ("secret", running.api_secret.clone()),
-        ("Ed25519 key", running.ed25519_api_key.clone()),
-        ("its private key", running.ed25519_key_file.display().to_string()),
+        ("or Ed25519 key", running.ed25519_key_file.display().to_string()),
         ("CA certificate", ca),
     ];
     let lines = rows.map(|(name, value)| format!("{name:<16} {value}"));

@@ -66,12 +66,10 @@ pub struct Running {
     pub streams: String,
     /// URL of the WebSocket API.
     pub ws_api: String,
-    /// Name of the HMAC key.
+    /// Name of the key, for either way of signing.
     pub api_key: String,
     /// Secret of the HMAC key. A test key: it opens nothing else.
     pub api_secret: String,
-    /// Name of the Ed25519 key.
-    pub ed25519_api_key: String,
     /// Private half of the Ed25519 key, PKCS#8 in PEM.
     pub ed25519_key_file: PathBuf,
     /// Certificate of the CA to trust, PEM; none without TLS.
@@ -114,7 +112,6 @@ pub fn start_on(options: ExchangeOptions, core: Option<usize>) -> Result<Running
         ws_api: format!("ws{secure}://{address}/ws-fapi/v1"),
         api_key: test_keys.api_key,
         api_secret: test_keys.api_secret,
-        ed25519_api_key: test_keys.ed25519_api_key,
         ed25519_key_file,
         ca_file,
         asks,
