@@ -1,4 +1,4 @@
-//! Single-producer single-consumer rings between rooms: rtrb, with a name and a count of refusals.
+//! Single-producer single-consumer rings between rooms: rtrb, with a name.
 //!
 //! A full ring gives the value back: what that means is the sender's named policy, never a silent drop.
 //! Wait-free, bounded, allocated once at start. Each end lives on one thread.
@@ -9,14 +9,13 @@ use std::fmt;
 pub fn ring<T>(name: &'static str, len: usize) -> (Tx<T>, Rx<T>) {
     assert!(len > 0, "ring {name} needs room");
     let (producer, consumer) = rtrb::RingBuffer::new(len);
-    (Tx { name, producer, refused: 0 }, Rx { name, consumer })
+    (Tx { name, producer }, Rx { name, consumer })
 }
 
 /// The writing end.
 pub struct Tx<T> {
     name: &'static str,
     producer: rtrb::Producer<T>,
-    refused: u64,
 }
 
 /// The reading end.
@@ -28,20 +27,12 @@ pub struct Rx<T> {
 impl<T> Tx<T> {
     /// Hands the value over, or gives it back when the ring is full.
     pub fn push(&mut self, value: T) -> Result<(), T> {
-        self.producer.push(value).map_err(|rtrb::PushError::Full(value)| {
-            self.refused += 1;
-            value
-        })
+        self.producer.push(value).map_err(|rtrb::PushError::Full(value)| value)
     }
 
     /// How many values fit now.
     pub fn free(&self) -> usize {
         self.producer.slots()
-    }
-
-    /// How often a value was given back.
-    pub const fn refused(&self) -> u64 {
-        self.refused
     }
 
     /// The ring's name.
@@ -56,11 +47,6 @@ impl<T> Rx<T> {
         self.consumer.pop().ok()
     }
 
-    /// Looks at the oldest value.
-    pub fn peek(&self) -> Option<&T> {
-        self.consumer.peek().ok()
-    }
-
     /// How many values wait.
     pub fn len(&self) -> usize {
         self.consumer.slots()
@@ -69,11 +55,6 @@ impl<T> Rx<T> {
     /// Does nothing wait?
     pub fn is_empty(&self) -> bool {
         self.consumer.is_empty()
-    }
-
-    /// Has the writing end gone away?
-    pub fn is_abandoned(&self) -> bool {
-        self.consumer.is_abandoned()
     }
 
     /// The ring's name.
@@ -99,14 +80,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_full_ring_gives_the_value_back_and_counts_it() {
+    fn a_full_ring_gives_the_value_back() {
         let (mut tx, mut rx) = ring("test", 1);
         assert_eq!(tx.push(1), Ok(()));
         assert_eq!(tx.push(2), Err(2));
-        assert_eq!(tx.refused(), 1);
         assert_eq!(rx.pop(), Some(1));
         assert_eq!(rx.pop(), None);
-        drop(tx);
-        assert!(rx.is_abandoned());
     }
 }

@@ -66,14 +66,6 @@ impl Table {
         true
     }
 
-    /// Takes an order back out whose request never left.
-    pub fn withdraw(&mut self, id: OrderId) {
-        if let Some(at) = self.find(id) {
-            self.count(at, false);
-            self.slots[at] = None;
-        }
-    }
-
     /// The order with this id, ended or not.
     pub fn get(&self, id: OrderId) -> Option<&Order> {
         self.find(id).and_then(|at| self.slots[at].as_ref())

@@ -1,7 +1,8 @@
 //! The REST client of the control thread: performs calls for stages and for start-up, signs them, and keeps the peace.
 //!
 //! Blocks. Never follows a redirect, never uses a proxy, never reads more than the cap, never shows query or headers.
-//! After 429, 418 or a firewall's 403 it refuses by itself until the exchange allows requests again, whoever asks.
+//! After 429, 418 or a firewall's 403 it refuses by itself until the exchange allows requests again.
+//! Each client keeps its own count of that: what one is told, another does not know.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
