@@ -61,6 +61,11 @@ impl Account {
         self.wallet
     }
 
+    /// Is nothing held?
+    pub fn is_flat(&self) -> bool {
+        self.holdings.iter().all(|holding| holding.position.qty.is_zero())
+    }
+
     /// The position in a symbol.
     pub fn position(&self, symbol: SymbolIndex) -> Position {
         self.holdings[symbol].position

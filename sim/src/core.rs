@@ -3,7 +3,9 @@
 //! A tick of the market happens at `start + (tick time − first tick time) / speed`. Each tick first changes the market's
 //! book, then our clients' resting orders are matched against it; events come out in that order. Requests act on the
 //! market as replayed so far: call [`Core::advance`] first.
-//! Never reads a clock, never speaks a venue's protocol, never liquidates: a wallet may go below zero. Which thread: whoever drives it, one at a time.
+//! Never reads a clock, never speaks a venue's protocol. Which thread: whoever drives it, one at a time.
+
+use std::fmt;
 
 use optiflow_base::clock::Nanos;
 use optiflow_base::market::Level;
@@ -13,11 +15,14 @@ use crate::account::Account;
 use crate::book::Book;
 use crate::core::orders::Orders;
 use crate::market::{Source, SourceError};
-use crate::matching::{Hit, Queue, Step};
+use crate::matching::rules::{MatchingRules, Queueing};
+use crate::matching::{Hit, Queue, Single, Step};
 use crate::words::{CoreEvent, Fill, Listing, MarketTick, Order, OrderKey, Position, SymbolIndex, Tick};
 
 pub mod brackets;
 mod checks;
+pub mod liquidation;
+mod marks;
 pub mod orders;
 mod requests;
 mod settle;
@@ -39,6 +44,23 @@ pub struct CoreConfig {
     pub speed: f64,
     /// Exchange time of the first tick.
     pub start: Nanos,
+    /// How orders are matched, and what becomes of an account without margin.
+    pub rules: VenueRules,
+}
+
+/// The rules a core runs by; the default is what the exchange does.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct VenueRules {
+    /// How resting orders queue and fill.
+    pub matching: MatchingRules,
+    /// Clearance fee of a liquidation, ppm of what is closed, on top of the taker fee; `None` never liquidates.
+    pub liquidation_fee_ppm: Option<i64>,
+}
+
+impl Default for VenueRules {
+    fn default() -> VenueRules {
+        VenueRules { matching: MatchingRules::default(), liquidation_fee_ppm: Some(LIQUIDATION_FEE_PPM) }
+    }
 }
 
 /// Mark price and funding of a symbol; all zero until known.
@@ -68,12 +90,14 @@ pub struct Core {
     ended: bool,
     /// When marks are derived next for the symbols whose source has none.
     marks_due: Nanos,
+    /// The order that is closing a position for want of margin.
+    liquidating: Option<u64>,
     hits: Vec<Hit>,
     steps: Vec<Step>,
 }
 
 /// One symbol's market and our queue in it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Market {
     book: Book,
     queue: Queue,
@@ -81,30 +105,64 @@ struct Market {
     /// The source tells marks: none are derived.
     marked_by_source: bool,
     last_trade: Option<Price>,
+    /// When funding is due next, in exchange time.
+    funding_due: Option<Nanos>,
+}
+
+impl Market {
+    fn new(listing: &Listing, rules: &VenueRules) -> Market {
+        Market {
+            book: Book::default(),
+            queue: Queue::new(rules.matching, listing.step_size),
+            mark: Mark::default(),
+            marked_by_source: false,
+            last_trade: None,
+            funding_due: None,
+        }
+    }
 }
 
 impl Core {
     /// A core that has replayed nothing yet.
     ///
     /// # Panics
-    /// When the listings are not the source's, or the speed is not a positive number: the caller's bug.
+    /// When the listings are not the source's, the speed is not a positive number, or the rules need another source: the
+    /// caller's bug. [`Core::open`] tells the last kindly.
     pub fn new(config: CoreConfig, source: Box<dyn Source>) -> Core {
+        match Core::open(config, source) {
+            Ok(core) => core,
+            Err(unfit) => panic!("{unfit}"),
+        }
+    }
+
+    /// A core that has replayed nothing yet, by rules that may have come from outside.
+    ///
+    /// # Errors
+    /// When the queue is to be exact and the source does not know single orders.
+    ///
+    /// # Panics
+    /// When the listings are not the source's, or the speed is not a positive number: the caller's bug.
+    pub fn open(config: CoreConfig, mut source: Box<dyn Source>) -> Result<Core, NoSingleOrders> {
         assert!(config.speed.is_finite() && config.speed > 0.0, "speed {} is not a positive number", config.speed);
         assert!(config.listings.len() == source.listings().len(), "one listing per symbol of the source");
+        if config.rules.matching.queue == Queueing::Fifo && !source.tell_singles() {
+            return Err(NoSingleOrders);
+        }
         let symbols = config.listings.len();
-        Core {
-            markets: (0..symbols).map(|_| Market::default()).collect(),
+        Ok(Core {
+            markets: config.listings.iter().map(|listing| Market::new(listing, &config.rules)).collect(),
             account: Account::new(config.wallet, symbols, config.leverage),
             orders: Orders::new(symbols, config.start),
             pending: None,
             first_at: None,
             ended: false,
-            marks_due: Nanos(config.start.0.next_multiple_of(MARK_EVERY)),
+            marks_due: Nanos(config.start.0.next_multiple_of(marks::MARK_EVERY)),
+            liquidating: None,
             hits: Vec::new(),
             steps: Vec::new(),
             config,
             source,
-        }
+        })
     }
 
     /// Replays every tick that is due at `now`, and derives the marks that the source does not have.
@@ -117,6 +175,10 @@ impl Core {
                 self.fetch()?;
             }
             let Some(due) = self.next_due().filter(|&due| due <= now) else { return Ok(()) };
+            if self.funding_due() == Some(due) {
+                self.pay_funding(due, out);
+                continue;
+            }
             let tick_due = self.pending.as_ref().map(|tick| self.exchange_time(tick.at));
             match self.pending.take_if(|_| tick_due == Some(due)) {
                 Some(tick) => self.replay(due, tick, out),
@@ -128,7 +190,10 @@ impl Core {
     /// When `advance` has something to do next; `None` when the market is over.
     pub fn next_due(&self) -> Option<Nanos> {
         match &self.pending {
-            Some(tick) => Some(self.exchange_time(tick.at).min(self.marks_due)),
+            Some(tick) => {
+                let tick_or_marks = self.exchange_time(tick.at).min(self.marks_due);
+                Some(self.funding_due().map_or(tick_or_marks, |funding| funding.min(tick_or_marks)))
+            }
             None if self.ended => None,
             None => Some(self.config.start),
         }
@@ -254,69 +319,53 @@ impl Core {
         let market_time = tick.at;
         tick.at = now;
         if let Tick::Mark { mark, index, funding_rate, next_funding_ms } = tick.what {
-            self.markets[symbol].marked_by_source = true;
-            let next_funding_ms = match next_funding_ms {
-                0 => next_calendar_funding(now).millis(),
-                ms => self.exchange_time(Nanos::from_millis(ms)).millis(),
-            };
-            self.set_mark(now, symbol, Mark { mark, index, funding_rate, next_funding_ms }, out);
-            return;
+            return self.hear_mark(now, symbol, Mark { mark, index, funding_rate, next_funding_ms }, out);
         }
         let market = &mut self.markets[symbol];
         let mut hits = std::mem::take(&mut self.hits);
-        market.book.apply(now, &tick.what);
-        match &mut tick.what {
-            Tick::Trade { price, qty, taker, .. } => {
-                market.last_trade = Some(*price);
-                market.queue.on_trade(market_time, *price, *qty, *taker, &mut hits);
-            }
-            Tick::Depth { bids, asks, .. } => {
-                let (stale_bids, stale_asks) = market.book.uncross(bids, asks);
-                replace_stale(bids, stale_bids);
-                replace_stale(asks, stale_asks);
-                market.queue.on_book(market_time, &market.book, &mut hits);
-            }
-            Tick::Snapshot { .. } | Tick::Top { .. } => market.queue.on_book(market_time, &market.book, &mut hits),
-            Tick::Mark { .. } => {}
+        let is_news = market.book.apply(now, &tick.what);
+        if let Tick::Depth { bids, asks, .. } = &mut tick.what {
+            let (stale_bids, stale_asks) = market.book.uncross(bids, asks);
+            replace_stale(bids, stale_bids);
+            replace_stale(asks, stale_asks);
         }
-        out.push(CoreEvent::Market(tick));
+        match tick.what {
+            Tick::Trade { price, qty, taker, .. } => {
+                market.last_trade = Some(price);
+                market.queue.on_trade(market_time, price, qty, taker, &mut hits);
+            }
+            Tick::Depth { .. } | Tick::Snapshot { .. } | Tick::Top { .. } if is_news => {
+                market.queue.on_book(market_time, &market.book, &tick.what, &mut hits);
+            }
+            Tick::Single { id, side, price, change } => {
+                market.queue.on_single(&market.book, Single { id, side, price, change }, &mut hits);
+            }
+            Tick::Depth { .. } | Tick::Snapshot { .. } | Tick::Top { .. } | Tick::Mark { .. } => {}
+        }
+        if !matches!(tick.what, Tick::Single { .. }) {
+            out.push(CoreEvent::Market(tick));
+        }
         for hit in hits.drain(..) {
             self.settle_maker(now, symbol, hit, out);
         }
         self.hits = hits;
     }
+}
 
-    /// Gives a mark, taken from the middle of the book, to every symbol whose source has none.
-    fn derive_marks(&mut self, now: Nanos, out: &mut Vec<CoreEvent>) {
-        assert!(now == self.marks_due, "marks are derived when they are due");
-        self.marks_due = Nanos(now.0 + MARK_EVERY);
-        for symbol in 0..self.markets.len() {
-            let market = &self.markets[symbol];
-            let Some(mid) = market.book.mid().filter(|_| !market.marked_by_source) else { continue };
-            let next_funding_ms = next_calendar_funding(now).millis();
-            let mark = Mark { mark: mid, index: mid, funding_rate: DERIVED_FUNDING_RATE, next_funding_ms };
-            self.set_mark(now, symbol, mark, out);
-        }
-    }
+/// The queue is to be exact, but the source tells no single orders.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NoSingleOrders;
 
-    fn set_mark(&mut self, now: Nanos, symbol: SymbolIndex, mark: Mark, out: &mut Vec<CoreEvent>) {
-        let before = std::mem::replace(&mut self.markets[symbol].mark, mark);
-        let Mark { mark, index, funding_rate, next_funding_ms } = mark;
-        let what = Tick::Mark { mark, index, funding_rate, next_funding_ms };
-        out.push(CoreEvent::Market(MarketTick { at: now, symbol, what }));
-        let is_due = before.next_funding_ms > 0 && now.millis() >= before.next_funding_ms;
-        if is_due && !self.account.position(symbol).qty.is_zero() {
-            let amount = self.account.fund(symbol, before.mark, before.funding_rate);
-            out.push(CoreEvent::Funding { symbol, amount, wallet: self.account.wallet() });
-        }
-    }
-
-    /// The mark, or the middle of the book while there is none; zero when there is neither.
-    pub fn reference_price(&self, symbol: SymbolIndex) -> Price {
-        let market = &self.markets[symbol];
-        if market.mark.mark > Price::ZERO { market.mark.mark } else { market.book.mid().unwrap_or(Price::ZERO) }
+impl fmt::Display for NoSingleOrders {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(
+            "queue fifo needs a market that tells every order: only `synthetic` does; \
+             choose it, or estimate with risk-averse, log, log2, power:N, power2:N or power3:N",
+        )
     }
 }
+
+impl std::error::Error for NoSingleOrders {}
 
 /// The removal of a stale level stands in the diff once, and last.
 fn replace_stale(levels: &mut Vec<Level>, stale: Vec<Level>) {
@@ -326,17 +375,8 @@ fn replace_stale(levels: &mut Vec<Level>, stale: Vec<Level>) {
     }
 }
 
-/// The next 00:00, 08:00 or 16:00 UTC after `now`.
-fn next_calendar_funding(now: Nanos) -> Nanos {
-    Nanos((now.0 + 1).next_multiple_of(FUNDING_EVERY))
-}
-
-/// Marks come every second of exchange time.
-const MARK_EVERY: u64 = 1_000_000_000;
-/// Funding is paid every eight hours where the source does not say otherwise.
-const FUNDING_EVERY: u64 = 8 * 3_600 * 1_000_000_000;
-/// Funding rate where the source has none: 0.01 %, the interest part alone.
-const DERIVED_FUNDING_RATE: i64 = 10_000;
+/// Clearance fee of a liquidation: `liquidationFee` of BTCUSDT in the exchange's own list, 1.25 %.
+pub const LIQUIDATION_FEE_PPM: i64 = 12_500;
 
 #[cfg(test)]
 mod tests;

@@ -90,9 +90,9 @@ pub enum Tick {
         /// Who crossed the spread.
         taker: Side,
     },
-    /// Best bid and ask.
+    /// Best bid and ask: nothing better exists. A side of price zero is not told; one of quantity zero is empty.
     Top {
-        /// Update id, of the same space as depth.
+        /// Update id, of the same space as depth; an update that is known already is old news and ignored.
         update_id: u64,
         /// Best bid.
         bid: Level,
@@ -109,6 +109,17 @@ pub enum Tick {
         funding_rate: i64,
         /// Next funding, ms of the exchange's time.
         next_funding_ms: u64,
+    },
+    /// One of the market's own orders came to rest at the end of its queue, or was cancelled; only where asked for.
+    Single {
+        /// Which order; ids count up in the order of arrival.
+        id: u64,
+        /// Its side.
+        side: Side,
+        /// Its price.
+        price: Price,
+        /// Positive: what came to rest. Negative: what was left of it when it was cancelled.
+        change: Qty,
     },
 }
 
@@ -316,8 +327,20 @@ pub enum CoreEvent {
         /// Binance's `er`.
         reason: u8,
     },
+    /// The margin balance fell below the maintenance margin. The ends of every open order (`er` 5) follow, then the
+    /// orders that close positions, whose client ids begin with `autoclose-`, and their fills.
+    Liquidation {
+        /// When.
+        at: Nanos,
+        /// Wallet and unrealised profit at the marks.
+        margin_balance: Notional,
+        /// What it should have been at least.
+        maintenance: Notional,
+    },
     /// Funding was paid (negative) or received.
     Funding {
+        /// When: the funding time itself.
+        at: Nanos,
         /// Which listing.
         symbol: SymbolIndex,
         /// Change of the wallet.

@@ -128,8 +128,8 @@ impl Core {
     }
 
     fn open_value(&self, symbol: SymbolIndex, side: Side, except: Option<u64>) -> Notional {
-        let counts = |order: &&Order| order.placed.side == side && Some(order.id) != except;
-        self.orders.open(symbol).filter(counts).map(Order::open_notional).sum()
+        let excepted = except.and_then(|id| self.orders.by_id(id)).filter(|order| order.placed.side == side);
+        self.orders.open_notional(symbol, side) - excepted.map(Order::open_notional).unwrap_or_default()
     }
 
     fn per_leverage(&self, symbol: SymbolIndex, value: Notional) -> Notional {

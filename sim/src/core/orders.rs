@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use optiflow_base::clock::Nanos;
-use optiflow_base::money::Notional;
+use optiflow_base::money::{Notional, Side};
 
 use crate::words::{Fill, Order, OrderKey, OrderStatus, SymbolIndex};
 
@@ -18,6 +18,10 @@ pub struct Orders {
     by_client: Vec<HashMap<String, u64>>,
     /// Per symbol, oldest first.
     open: Vec<BTreeSet<u64>>,
+    /// Per symbol and side: what the open orders may still add to the exposure.
+    open_notional: Vec<[Notional; 2]>,
+    /// Per symbol: how many open orders may only reduce.
+    reducing: Vec<usize>,
     ended: VecDeque<u64>,
     fills: VecDeque<Fill>,
     next_order: u64,
@@ -32,6 +36,8 @@ impl Orders {
             by_id: BTreeMap::new(),
             by_client: vec![HashMap::new(); symbols],
             open: vec![BTreeSet::new(); symbols],
+            open_notional: vec![[Notional::ZERO; 2]; symbols],
+            reducing: vec![0; symbols],
             ended: VecDeque::new(),
             fills: VecDeque::new(),
             next_order: first,
@@ -58,15 +64,20 @@ impl Orders {
         let symbol = order.placed.symbol;
         self.by_client[symbol].insert(order.placed.client_id.clone(), order.id);
         self.open[symbol].insert(order.id);
+        self.open_notional[symbol][order.placed.side as usize] += order.open_notional();
+        self.reducing[symbol] += usize::from(order.placed.reduce_only);
         self.by_id.insert(order.id, order);
     }
 
     /// Changes an open order; when that ends it, it moves to the history. `None` when there is no such open order.
     pub fn change(&mut self, id: u64, change: impl FnOnce(&mut Order)) -> Option<&Order> {
         let order = self.by_id.get_mut(&id).filter(|order| order.status.is_open())?;
+        let before = order.open_notional();
         change(order);
         let (symbol, ended) = (order.placed.symbol, !order.status.is_open());
+        self.open_notional[symbol][order.placed.side as usize] += order.open_notional() - before;
         if ended {
+            self.reducing[symbol] -= usize::from(order.placed.reduce_only);
             self.open[symbol].remove(&id);
             self.ended.push_back(id);
             self.forget_oldest(id);
@@ -110,6 +121,16 @@ impl Orders {
     /// How many orders of a symbol are open.
     pub fn open_count(&self, symbol: SymbolIndex) -> usize {
         self.open[symbol].len()
+    }
+
+    /// What the open orders on a side of a symbol may still add to the exposure.
+    pub fn open_notional(&self, symbol: SymbolIndex, side: Side) -> Notional {
+        self.open_notional[symbol][side as usize]
+    }
+
+    /// Is any order of a symbol open that may only reduce?
+    pub fn any_reducing(&self, symbol: SymbolIndex) -> bool {
+        self.reducing[symbol] > 0
     }
 
     /// All orders, oldest first.

@@ -178,7 +178,7 @@ impl Core {
     }
 
     /// Lets an order take, then rests or expires what is left.
-    fn enter_market(&mut self, now: Nanos, order: &Order, out: &mut Vec<CoreEvent>) {
+    pub(super) fn enter_market(&mut self, now: Nanos, order: &Order, out: &mut Vec<CoreEvent>) {
         let (id, placed) = (order.id, &order.placed);
         let all_or_nothing = placed.time_in_force == TimeInForce::Fok;
         let take = Take {

@@ -41,6 +41,9 @@ impl Core {
 
     /// Expires the reduce-only orders that have nothing left to reduce.
     pub(super) fn expire_beyond_position(&mut self, now: Nanos, symbol: SymbolIndex, out: &mut Vec<CoreEvent>) {
+        if !self.orders.any_reducing(symbol) {
+            return;
+        }
         let useless = |order: &&Order| order.placed.reduce_only && self.reducible(order).is_zero();
         let ids: Vec<u64> = self.orders.open(symbol).filter(useless).map(|order| order.id).collect();
         for id in ids {
@@ -74,7 +77,8 @@ impl Core {
 
     fn book_fill(&mut self, now: Nanos, order: Order, price: Price, qty: Qty, maker: bool) -> Fill {
         let placed = order.placed;
-        let rate = if maker { self.config.maker_fee_ppm } else { self.config.taker_fee_ppm };
+        let taker_fee_ppm = self.config.taker_fee_ppm + self.clearance_fee_ppm(order.id);
+        let rate = if maker { self.config.maker_fee_ppm } else { taker_fee_ppm };
         let fee = price.times(qty).share_ppm(rate);
         let realized = self.account.fill(now, placed.symbol, placed.side, price, qty, fee);
         Fill {

@@ -98,6 +98,7 @@ impl Desk {
             taker_fee_ppm: 500,
             speed: 1.0,
             start: START,
+            rules: VenueRules::default(),
         };
         change(&mut config);
         let mut desk = Desk {
@@ -182,6 +183,9 @@ fn event_text(event: &CoreEvent) -> Option<String> {
         CoreEvent::Amended(order) => format!("amended {} {}@{}", id(order), order.placed.qty, order.placed.price),
         CoreEvent::Ended { order, reason } => format!("end {} {} er{reason}", id(order), status(order)),
         CoreEvent::Funding { amount, .. } => format!("funding {amount}"),
+        CoreEvent::Liquidation { margin_balance, maintenance, .. } => {
+            format!("liquidation {margin_balance} < {maintenance}")
+        }
     })
 }
 

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use crate::words::{Listing, MarketTick};
 
 pub mod listings;
+pub mod metronome;
 pub mod recorded;
 pub mod synthetic;
 
@@ -22,9 +23,15 @@ pub trait Source: Send {
     /// # Errors
     /// When the recording cannot be read on; the source is then at its end.
     fn next(&mut self) -> Result<Option<MarketTick>, SourceError>;
+
+    /// From now on the market's own orders are told one by one ([`crate::words::Tick::Single`]) beside everything else,
+    /// those that rest already first. False: this source does not know them.
+    fn tell_singles(&mut self) -> bool {
+        false
+    }
 }
 
-/// Opens `synthetic` (BTCUSDT), `synthetic:NAME[,NAME…]` or `FILE[,FILE…]`, several files being one recording.
+/// Opens `synthetic` (BTCUSDT), `synthetic:NAME[,NAME…]`, `metronome:PERIOD` (see [`metronome`]) or `FILE[,FILE…]`, several files being one recording.
 ///
 /// # Errors
 /// When a file cannot be read or holds no market, or a synthetic symbol is not one we know.
@@ -36,6 +43,9 @@ pub fn open(spec: &str, seed: u64) -> Result<Box<dyn Source>, SourceError> {
         let known = |name: &str| listings::known(name).ok_or_else(|| SourceError::UnknownSymbol(name.to_owned()));
         let wanted: Result<Vec<Listing>, SourceError> = names.split(',').map(known).collect();
         return Ok(Box::new(synthetic::Synthetic::new(seed, wanted?)));
+    }
+    if let Some(period) = spec.strip_prefix(METRONOME) {
+        return Ok(Box::new(metronome::Metronome::parse(period)?));
     }
     let paths: Vec<PathBuf> = spec.split(',').map(PathBuf::from).collect();
     Ok(Box::new(recorded::Recorded::open(&paths)?))
@@ -76,6 +86,8 @@ pub enum SourceError {
     },
     /// The synthetic market has no parameters for the symbol.
     UnknownSymbol(String),
+    /// What follows `metronome:` is no period.
+    NoPeriod(String),
 }
 
 impl fmt::Display for SourceError {
@@ -110,6 +122,9 @@ impl fmt::Display for SourceError {
                 "no synthetic market for {name:?}; choose among {}",
                 listings::KNOWN.map(|known| known.name).join(", ")
             ),
+            SourceError::NoPeriod(text) => {
+                write!(f, "{text:?} is no period of a metronome; write a whole number and us, ms or s, such as 10ms")
+            }
         }
     }
 }
@@ -118,6 +133,8 @@ impl std::error::Error for SourceError {}
 
 /// The word for the made-up market.
 pub const SYNTHETIC: &str = "synthetic";
+/// What stands before the period of a market that moves once a period.
+pub const METRONOME: &str = "metronome:";
 
 #[cfg(test)]
 mod tests {

@@ -49,6 +49,11 @@ impl Source for Synthetic {
         let Some((_, symbol)) = earliest else { return Ok(None) };
         Ok(self.flows[symbol].pop().map(|(at, what)| MarketTick { at, symbol, what }))
     }
+
+    fn tell_singles(&mut self) -> bool {
+        self.flows.iter_mut().for_each(Flow::tell_singles);
+        true
+    }
 }
 
 /// Keeps the seeds of the symbols apart.

@@ -1,13 +1,16 @@
 //! Queue cases as text: the market and our orders go in, fills and queue positions come out.
 
+use std::time::Duration;
+
+use optiflow_base::market::Level;
+
 use super::*;
-use crate::words::Tick;
-use optiflow_base::clock::Nanos;
+use crate::words::SelfTrade;
 
 mod properties;
+mod rules;
 
 /// A queue and a book, driven by text.
-#[derive(Default)]
 struct Stage {
     queue: Queue,
     book: Book,
@@ -25,7 +28,18 @@ fn side(text: &str) -> Side {
     if text == "buy" { Side::Buy } else { Side::Sell }
 }
 
+impl Default for Stage {
+    fn default() -> Stage {
+        Stage::with(MatchingRules::default())
+    }
+}
+
 impl Stage {
+    fn with(rules: MatchingRules) -> Stage {
+        let queue = Queue::new(rules, Qty::from_units(1));
+        Stage { queue, book: Book::default(), update: 0, at: Nanos(0), said: Vec::new() }
+    }
+
     /// `book 5@99 3@98 | 4@101`, `diff 4@99 |`, `top 4@99 | 4@101`, `trade sell 6@99`, `join 1 buy 2@99`,
     /// `take buy 5@101 none|taker|maker|both|fok`, `leave 1 buy`, `wait 250` (milliseconds).
     fn tell(&mut self, line: &str) {
@@ -34,8 +48,8 @@ impl Stage {
         let mut hits = Vec::new();
         match (verb, words.as_slice()) {
             ("book" | "diff" | "top", _) => {
-                self.market(verb, rest);
-                self.queue.on_book(self.at, &self.book, &mut hits);
+                let told = self.market(verb, rest);
+                self.queue.on_book(self.at, &self.book, &told, &mut hits);
             }
             ("trade", [taker, what]) => {
                 let Level { price, qty } = level(what);
@@ -55,7 +69,7 @@ impl Stage {
         }
     }
 
-    fn market(&mut self, verb: &str, rest: &str) {
+    fn market(&mut self, verb: &str, rest: &str) -> Tick {
         self.update += 1;
         let id = self.update;
         let (bids, asks) = rest.split_once('|').unwrap();
@@ -66,6 +80,7 @@ impl Stage {
             _ => Tick::Top { update_id: id, bid: bids[0], ask: asks[0] },
         };
         self.book.apply(Nanos(id), &tick);
+        tick
     }
 
     fn take(&mut self, on: Side, what: Level, mode: &str) {
@@ -94,11 +109,15 @@ impl Stage {
 }
 
 fn run(script: &str) -> String {
-    let mut stage = Stage::default();
+    run_by(MatchingRules::default(), script)
+}
+
+fn run_by(rules: MatchingRules, script: &str) -> String {
+    let mut stage = Stage::with(rules);
     script.split(';').for_each(|line| stage.tell(line.trim()));
     let queue = &stage.queue;
     let standing =
-        queue.bids.iter().chain(&queue.asks).map(|r| format!("[{}: {} behind {}]", r.order, r.left, r.ahead));
+        queue.bids.iter().chain(&queue.asks).map(|r| format!("[{}: {} behind {}]", r.order, r.left, r.ahead()));
     stage.said.into_iter().chain(standing).collect::<Vec<_>>().join(" ")
 }
 

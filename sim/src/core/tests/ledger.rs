@@ -61,7 +61,7 @@ impl Shadow {
             CoreEvent::Funding { amount, .. } => self.funding += *amount,
             CoreEvent::Ended { order, .. } => assert!(!order.status.is_open()),
             CoreEvent::New(order) | CoreEvent::Amended(order) => assert!(order.status.is_open()),
-            CoreEvent::Market(_) => {}
+            CoreEvent::Market(_) | CoreEvent::Liquidation { .. } => {}
         }
     }
 }
@@ -104,7 +104,7 @@ proptest! {
         let start: Notional = "10000".parse().unwrap();
         let mut desk = Desk::new("");
         // Near a funding time, so that funding takes part.
-        let begin = Nanos(START.0.next_multiple_of(FUNDING_EVERY) - 5_000_000_000);
+        let begin = Nanos(START.0.next_multiple_of(marks::FUNDING_EVERY) - 5_000_000_000);
         let config = CoreConfig { start: begin, wallet: start, ..desk.core.config().clone() };
         desk.core = Core::new(config, Box::new(source));
         let (mut now, mut shadow, mut events) = (begin, Shadow::default(), Vec::new());

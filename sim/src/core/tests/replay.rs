@@ -12,6 +12,7 @@ fn market_times(desk: &mut Desk) -> String {
         | CoreEvent::Fill { .. }
         | CoreEvent::Amended(_)
         | CoreEvent::Ended { .. }
+        | CoreEvent::Liquidation { .. }
         | CoreEvent::Funding { .. } => None,
     });
     let text = times.map(|(ms, what)| match what {
@@ -20,6 +21,7 @@ fn market_times(desk: &mut Desk) -> String {
         Tick::Trade { .. } => format!("t{ms}"),
         Tick::Top { .. } => format!("b{ms}"),
         Tick::Mark { mark, .. } => format!("m{ms}:{mark}"),
+        Tick::Single { .. } => "?".to_owned(),
     });
     text.collect::<Vec<_>>().join(" ")
 }

@@ -200,7 +200,7 @@ mod tests {
             Tick::Snapshot { id, bids, .. } => format!("s{id}{}", if bids.is_empty() { "" } else { "+" }),
             Tick::Depth { first_id, last_id, previous_id, .. } => format!("d{first_id},{last_id},{previous_id}"),
             Tick::Top { update_id, .. } => format!("t{update_id}"),
-            Tick::Trade { .. } | Tick::Mark { .. } => "?".to_owned(),
+            Tick::Trade { .. } | Tick::Mark { .. } | Tick::Single { .. } => "?".to_owned(),
         });
         text.collect::<Vec<_>>().join(" ")
     }

@@ -64,6 +64,7 @@ fn replay_to_golden(folder: &Path, files: [&str; 2], golden: &str) -> [usize; 5]
             Tick::Trade { .. } => told[2] += 1,
             Tick::Top { .. } => told[3] += 1,
             Tick::Mark { .. } => told[4] += 1,
+            Tick::Single { .. } => panic!("a recording knows no single orders"),
         }
     }
     assert_eq!(checkpoints.next(), None, "every checkpoint was reached");
@@ -166,6 +167,7 @@ fn told(recorded: Result<Recorded, SourceError>) -> String {
         Tick::Trade { id, .. } => format!("t{id}"),
         Tick::Top { update_id, .. } => format!("b{update_id}"),
         Tick::Mark { .. } => "m".to_owned(),
+        Tick::Single { .. } => "?".to_owned(),
     });
     text.collect::<Vec<_>>().join(" ")
 }

@@ -90,6 +90,12 @@ impl Flow {
         self.told.pop_front()
     }
 
+    /// From now on tells single orders too, beginning with those that rest after what was told so far.
+    pub fn tell_singles(&mut self) {
+        self.ladder.keep_journal();
+        self.tell_journal();
+    }
+
     /// One event of the market, or a batch or a mark that is due before it.
     fn step(&mut self) {
         let takers = self.crowd.taker_rate();
@@ -118,7 +124,16 @@ impl Flow {
             let place = self.crowd.cancel(&mut self.ladder, &mut self.chance);
             self.note(place);
         }
+        self.tell_journal();
         self.tell_top();
+    }
+
+    fn tell_journal(&mut self) {
+        for single in self.ladder.take_journal() {
+            let (price, change) = (self.price(single.tick), self.qty(single.steps));
+            // Ids of others begin at one: whoever knows of nobody knows of number zero.
+            self.tell(Tick::Single { id: single.id + 1, side: single.side, price, change });
+        }
     }
 
     fn take(&mut self) {

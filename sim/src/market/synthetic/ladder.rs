@@ -19,6 +19,21 @@ pub struct Ladder {
     /// Ids to draw cancels from; the gone ones are dropped when they are met.
     drawable: Vec<u64>,
     next_id: u64,
+    /// Orders that came and went by cancels, where somebody wants to know.
+    journal: Option<Vec<Single>>,
+}
+
+/// An order that came to rest, or was cancelled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Single {
+    /// Counted up in the order of arrival.
+    pub id: u64,
+    /// Its side.
+    pub side: Side,
+    /// Its price in ticks.
+    pub tick: i64,
+    /// What came, or (negative) what was left when it was cancelled, in steps.
+    pub steps: i64,
 }
 
 /// The orders at one price, first in first out.
@@ -55,6 +70,30 @@ impl Ladder {
         rung.total += steps;
         self.places.insert(id, (side, tick));
         self.drawable.push(id);
+        self.note(Single { id, side, tick, steps });
+    }
+
+    /// From now on notes who comes and goes, beginning with who is there.
+    pub fn keep_journal(&mut self) {
+        let mut there: Vec<Single> = Vec::with_capacity(self.places.len());
+        for side in [Side::Buy, Side::Sell] {
+            for (&tick, rung) in self.rungs(side) {
+                there.extend(rung.orders.iter().map(|&(id, steps)| Single { id, side, tick, steps }));
+            }
+        }
+        there.sort_unstable_by_key(|single| single.id);
+        self.journal = Some(there);
+    }
+
+    /// Takes what was noted since the last time, oldest first.
+    pub fn take_journal(&mut self) -> Vec<Single> {
+        self.journal.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    fn note(&mut self, single: Single) {
+        if let Some(journal) = &mut self.journal {
+            journal.push(single);
+        }
     }
 
     /// Takes up to `steps` from the side opposite to the taker, best price first, oldest order first.
@@ -99,6 +138,7 @@ impl Ladder {
         rung.total -= steps;
         let is_empty = rung.orders.is_empty();
         self.forget(id, side, tick, is_empty);
+        self.note(Single { id, side, tick, steps: -steps });
     }
 
     /// Best price of a side and what is there.

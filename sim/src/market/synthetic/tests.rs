@@ -64,6 +64,7 @@ impl Health {
                 }
                 Tick::Top { .. } => "top",
                 Tick::Mark { .. } => "mark",
+                Tick::Single { .. } => panic!("nobody asked for single orders"),
             };
             *health.counts.entry(kind).or_default() += 1;
         });

@@ -15,7 +15,7 @@ proptest! {
     ) {
         let price: Price = "99".parse().unwrap();
         let qty = |units: i64| Qty::from_units(units);
-        let mut queue = Queue::default();
+        let mut queue = Queue::new(MatchingRules::default(), Qty::from_units(1));
         let mut book = Book::default();
         let level = |units: i64| vec![Level { price, qty: qty(units) }];
         book.apply(Nanos(0), &Tick::Snapshot { id: 1, bids: level(displayed), asks: vec![] });
@@ -31,8 +31,9 @@ proptest! {
                 queue.on_trade(Nanos(id), price, qty(units), Side::Sell, &mut hits);
             } else {
                 let bids = level(units);
-                book.apply(Nanos(id), &Tick::Depth { first_id: id, last_id: id, previous_id: id - 1, bids, asks: vec![] });
-                queue.on_book(Nanos(id), &book, &mut hits);
+                let told = Tick::Depth { first_id: id, last_id: id, previous_id: id - 1, bids, asks: vec![] };
+                book.apply(Nanos(id), &told);
+                queue.on_book(Nanos(id), &book, &told, &mut hits);
                 prop_assert!(hits.is_empty(), "no opposite side, no crossing");
             }
             let now: i64 = hits.iter().map(|hit| hit.qty.units()).sum();
@@ -41,11 +42,11 @@ proptest! {
             prop_assert!(filled <= traded && filled <= orders.iter().sum());
             for resting in &queue.bids {
                 let was = before.iter().find(|was| was.order == resting.order).unwrap();
-                prop_assert!(resting.ahead <= was.ahead && resting.left <= was.left);
+                prop_assert!(resting.ahead() <= was.ahead() && resting.left <= was.left);
             }
             let orders_left: Vec<u64> = queue.bids.iter().map(|resting| resting.order).collect();
             prop_assert!(orders_left.is_sorted(), "time priority");
-            let partly = queue.bids.iter().skip(1).all(|r| qty(orders[r.order as usize - 1]) == r.left || r.ahead <= queue.bids[0].ahead);
+            let partly = queue.bids.iter().skip(1).all(|r| qty(orders[r.order as usize - 1]) == r.left || r.ahead() <= queue.bids[0].ahead());
             prop_assert!(partly);
         }
     }
@@ -87,7 +88,7 @@ proptest! {
         let levels = (101..).zip(&asks).map(|(ticks, &units)| Level { price: price(ticks), qty: Qty::from_units(units) });
         let mut book = Book::default();
         book.apply(Nanos(0), &Tick::Snapshot { id: 1, bids: vec![], asks: levels.collect() });
-        let mut queue = Queue::default();
+        let mut queue = Queue::new(MatchingRules::default(), Qty::from_units(1));
         let mut taken = vec![0; asks.len()];
         for (units, limit) in takes {
             let qty = Qty::from_units(units);
