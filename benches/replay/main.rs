@@ -15,6 +15,7 @@ use optiflow_sim::replay::latency::{Latency, LatencyRow};
 use optiflow_sim::replay::queue::QueueModel;
 use optiflow_sim::replay::rows::Row;
 use optiflow_sim::replay::run::{Desk, Outcome, Trader, run};
+use optiflow_sim::replay::terms::Terms;
 use optiflow_sim::replay::{ReplayConfig, ReplayError, Scale};
 
 fn main() -> Result<(), ReplayError> {
@@ -73,6 +74,7 @@ fn config(scale: Scale, queue: QueueModel, latency: Latency, compatible: bool) -
         compatible,
         maker_fee_ppm: 200,
         taker_fee_ppm: 500,
+        terms: Terms::default(),
     }
 }
 

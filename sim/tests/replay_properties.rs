@@ -4,15 +4,17 @@
 
 mod support;
 
-use optiflow_base::money::{Notional, Side};
+use optiflow_base::money::{Notional, Price, Side};
 use optiflow_sim::replay::ReplayConfig;
 use optiflow_sim::replay::feed::Feed;
+use optiflow_sim::replay::latency::{Histogram, Latency, RoundTrips};
 use optiflow_sim::replay::local::Order;
-use optiflow_sim::replay::orders::{Image, OrderKind, Tells, TimeInForce};
+use optiflow_sim::replay::orders::{Image, LIQUIDATION, OrderKind, Tells, TimeInForce};
 use optiflow_sim::replay::queue::QueueModel;
 use optiflow_sim::replay::rows::{Kind, MarketRow, Row, arrange};
-use optiflow_sim::replay::run::Replay;
+use optiflow_sim::replay::run::{Replay, Trader};
 use optiflow_sim::replay::script::{Action, Script, Step};
+use optiflow_sim::replay::terms::{Margin, SelfTrade, Terms};
 use proptest::prelude::*;
 
 use support::{Chopped, MILLI, config, outcome, scale};
@@ -28,8 +30,12 @@ fn rows() -> impl Strategy<Value = Vec<Row>> {
         4 => Just(Kind::Trade),
         1 => Just(Kind::Top),
         1 => Just(Kind::Clear),
+        1 => Just(Kind::Mark),
+        1 => Just(Kind::Funding),
     ];
-    let row = (kind, side(), 0i64..40, 1i64..30, -3i32..12, 0i64..12);
+    // Now and then long enough for a whole second to pass, when margin is looked at.
+    let gap = prop_oneof![15 => 0i64..40, 1 => 0i64..3_000];
+    let row = (kind, side(), gap, 1i64..30, -3i32..12, 0i64..12);
     prop::collection::vec(row, 1..120).prop_map(|steps| {
         let mut now = 1_000 * MILLI;
         let events: Vec<MarketRow> = steps
@@ -38,7 +44,24 @@ fn rows() -> impl Strategy<Value = Vec<Row>> {
                 now += gap * MILLI / 4;
                 let tick = if side == Side::Buy { 1_000 - distance } else { 1_001 + distance };
                 let parts = if kind == Kind::Trade { parts + 1 } else { parts };
-                MarketRow { kind, side, exchange_ns: now, local_ns: now + delay * MILLI, tick, parts }
+                let local_ns = now + delay * MILLI;
+                match kind {
+                    Kind::Mark => {
+                        let price = Price::from_units(scale().price(tick).units() + 12_345);
+                        return MarketRow::mark(now, local_ns, price);
+                    }
+                    Kind::Funding => {
+                        return MarketRow::funding(now, local_ns, (6 - parts as i32) * 1_000, now / MILLI + parts * 9);
+                    }
+                    Kind::Depth
+                    | Kind::Snapshot
+                    | Kind::Top
+                    | Kind::Trade
+                    | Kind::Clear
+                    | Kind::ClearBoth
+                    | Kind::Index => {}
+                }
+                MarketRow { kind, side, exchange_ns: now, local_ns, tick, parts }
             })
             .collect();
         arrange(&events).unwrap()
@@ -48,11 +71,18 @@ fn rows() -> impl Strategy<Value = Vec<Row>> {
 fn action() -> impl Strategy<Value = Action> {
     let time_in_force =
         prop_oneof![Just(TimeInForce::Gtc), Just(TimeInForce::Gtx), Just(TimeInForce::Ioc), Just(TimeInForce::Fok)];
+    let self_trade = prop_oneof![
+        3 => Just(SelfTrade::None),
+        1 => Just(SelfTrade::ExpireTaker),
+        1 => Just(SelfTrade::ExpireMaker),
+        1 => Just(SelfTrade::ExpireBoth),
+    ];
     let kind = prop_oneof![9 => Just(OrderKind::Limit), 1 => Just(OrderKind::Market)];
     prop_oneof![
-        6 => (1u64..12, side(), kind, time_in_force, 990i32..1_012, 1i64..9).prop_map(
-            |(id, side, kind, time_in_force, tick, parts)| {
-                Action::Submit(Order { id, side, kind, time_in_force, tick, parts })
+        6 => (1u64..12, side(), kind, time_in_force, 990i32..1_012, 1i64..9, prop::bool::weighted(0.2), self_trade).prop_map(
+            |(id, side, kind, time_in_force, tick, parts, reduce_only, self_trade)| {
+                let order = Order::limit(id, side, time_in_force, tick, parts);
+                Action::Submit(Order { kind, reduce_only, self_trade: Some(self_trade), ..order })
             }
         ),
         2 => (1u64..12).prop_map(|id| Action::Cancel { id }),
@@ -83,12 +113,35 @@ fn rules() -> impl Strategy<Value = ReplayConfig> {
         Just(QueueModel::Power2(2.0)),
         Just(QueueModel::Power3(3.0)),
     ];
-    (queue, any::<bool>(), any::<bool>()).prop_map(|(queue, partial_fills, compatible)| ReplayConfig {
+    (queue, any::<bool>(), any::<bool>(), terms()).prop_map(|(queue, partial_fills, compatible, terms)| ReplayConfig {
         queue,
         partial_fills,
         compatible,
+        terms,
         ..config()
     })
+}
+
+/// Nothing asked, or much: a small wallet, few orders, large least values.
+fn terms() -> impl Strategy<Value = Terms> {
+    let margin = prop::option::of((1i128..300, 1u32..125).prop_map(|(hundredths, leverage)| Margin {
+        wallet: Notional::from_units(hundredths * 1_000_000),
+        leverage,
+        liquidation_fee_ppm: 12_500,
+    }));
+    let asked = (0i128..50, 0u32..12, margin).prop_map(|(hundredths, orders, margin)| Terms {
+        min_notional: Notional::from_units(hundredths * 1_000_000),
+        orders_ten_seconds: orders,
+        margin,
+        ..Terms::default()
+    });
+    prop_oneof![Just(Terms::default()), asked]
+}
+
+/// Round trips of 0 to 39 ms.
+fn drawn(seed: u64) -> Latency {
+    let wide = Histogram::new((0..40).map(|milli| (milli * 1_000_000, milli + 1))).unwrap();
+    Latency::drawn(RoundTrips { new: wide.clone(), cancel: wide.clone(), modify: wide }, seed)
 }
 
 proptest! {
@@ -104,7 +157,9 @@ proptest! {
             let value = scale().notional(image.exec_tick, image.exec_qty);
             position += if image.side == Side::Buy { image.exec_qty } else { -image.exec_qty };
             cash = if image.side == Side::Buy { cash - value } else { cash + value };
-            fees += value.share_ppm(if image.maker { config.maker_fee_ppm } else { config.taker_fee_ppm });
+            let rate = if image.maker { config.maker_fee_ppm } else { config.taker_fee_ppm };
+            let extra = if image.id == LIQUIDATION { 12_500 } else { 0 };
+            fees += value.share_ppm(rate + extra);
             count += 1;
         }
         prop_assert_eq!(ledger.position_parts(), position);
@@ -124,7 +179,8 @@ proptest! {
             last = answer.local_ns;
             prop_assert!((0..=image.qty).contains(&image.leaves) || answer.tells == Tells::Rejected, "{:?}", image);
             if answer.tells == Tells::Fill {
-                prop_assert!(image.exchange_ns >= image.requested_ns + 5 * MILLI, "{:?}", image);
+                let entry = if image.id == LIQUIDATION { 0 } else { 5 * MILLI };
+                prop_assert!(image.exchange_ns >= image.requested_ns + entry, "{:?}", image);
                 prop_assert!(answer.local_ns >= image.exchange_ns + 3 * MILLI);
                 let limited = image.kind == OrderKind::Limit;
                 let beyond = if image.side == Side::Buy { image.exec_tick > image.tick } else { image.exec_tick < image.tick };
@@ -143,7 +199,7 @@ proptest! {
             // Whoever sells to us sold in a trade or was offered: piece by piece in that instant, whole over time.
             let met = |since: i64, until: i64| -> i64 {
                 exchange_rows(&rows)
-                    .filter(|row| row.kind() != Kind::Clear && row.side() != side)
+                    .filter(|row| row.side() != side && matches!(row.kind(), Kind::Depth | Kind::Trade | Kind::Top))
                     .filter(|row| (since..=until).contains(&row.exchange_ns()))
                     .map(Row::parts)
                     .sum()
@@ -178,6 +234,45 @@ proptest! {
     }
 
     #[test]
+    fn reduce_only_orders_bring_the_position_towards_zero_and_never_beyond(
+        rows in rows(), steps in steps(), config in rules()
+    ) {
+        let config = ReplayConfig { compatible: false, ..config };
+        let mut script = Script::new(steps);
+        outcome(&config, Feed::memory(&rows), &mut script);
+        let mut position = 0i64;
+        for image in fills(&script) {
+            let after = position + if image.side == Side::Buy { image.exec_qty } else { -image.exec_qty };
+            if image.reduce_only {
+                prop_assert!(after.abs() < position.abs() && after * position >= 0, "{position} then {after}: {image:?}");
+            }
+            position = after;
+        }
+    }
+
+    #[test]
+    fn both_ends_of_the_links_come_to_the_same_account(
+        rows in rows(), steps in steps(), config in rules(), seed in any::<u64>(), draws in any::<bool>()
+    ) {
+        let config = if draws { ReplayConfig { latency: drawn(seed), ..config } } else { config };
+        let mut replay = Replay::new(&config, Feed::memory(&rows)).unwrap();
+        let mut script = Script::new(steps);
+        let first = replay.first_ns().unwrap().unwrap();
+        let mut next = script.start(first);
+        while let Some(at) = next {
+            if !replay.advance(at, &mut script).unwrap() {
+                break;
+            }
+            next = script.wake(&mut replay.desk());
+        }
+        replay.advance(i64::MAX, &mut script).unwrap();
+        prop_assert_eq!(replay.venue().account(), replay.local().ledger());
+        if config.compatible {
+            prop_assert!(replay.local().ledger().funding().is_zero());
+        }
+    }
+
+    #[test]
     fn equal_inputs_give_equal_hashes_however_the_rows_are_delivered(
         rows in rows(), steps in steps(), config in rules(), lengths in prop::collection::vec(1usize..20, 0..40)
     ) {
@@ -188,11 +283,14 @@ proptest! {
     }
 
     #[test]
-    fn more_steps_in_between_change_nothing(rows in rows(), steps in steps(), config in rules(), step in 1i64..50) {
+    fn more_steps_in_between_change_nothing(
+        rows in rows(), steps in steps(), config in rules(), step in 1i64..50, seed in any::<u64>(), draws in any::<bool>()
+    ) {
+        let config = if draws { ReplayConfig { latency: drawn(seed), ..config } } else { config };
         let coarse = outcome(&config, Feed::memory(&rows), &mut Script::new(steps.clone()));
         let mut stepped = Stepped { script: Script::new(steps), step_ns: step * MILLI / 7 + 1, next: None };
         let fine = optiflow_sim::replay::run::run(&config, Feed::memory(&rows), &mut stepped).unwrap();
-        prop_assert_eq!((fine.hash, fine.answers), (coarse.hash, coarse.answers));
+        prop_assert_eq!((fine.hash, fine.answers, fine.tally), (coarse.hash, coarse.answers, coarse.tally));
     }
 
     #[test]
@@ -201,9 +299,7 @@ proptest! {
         let mut nobody = Script::new(Vec::new());
         let first = replay.first_ns().unwrap().unwrap();
         let left = replay.advance(first + 20 * MILLI, &mut nobody).unwrap();
-        let order = Order {
-            id: 1, side: Side::Buy, kind: OrderKind::Limit, time_in_force: TimeInForce::Gtx, tick, parts: 1_000_000,
-        };
+        let order = Order::limit(1, Side::Buy, TimeInForce::Gtx, tick, 1_000_000);
         if left {
             replay.desk().submit(&order).unwrap();
             let (mut now, mut ahead) = (first + 20 * MILLI, f64::INFINITY);

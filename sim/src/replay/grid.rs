@@ -9,7 +9,7 @@ use optiflow_base::money::Side;
 
 use super::Scale;
 use super::local::{Local, Order};
-use super::orders::{OrderKind, TimeInForce};
+use super::orders::TimeInForce;
 use super::run::{Desk, Trader};
 
 /// What a grid is made of.
@@ -142,15 +142,7 @@ impl Grid {
         for (side, wanted) in [(Side::Buy, &self.bids), (Side::Sell, &self.asks)] {
             for Wanted { id, tick } in wanted {
                 if !desk.local().knows(*id) {
-                    let order = Order {
-                        id: *id,
-                        side,
-                        kind: OrderKind::Limit,
-                        time_in_force: TimeInForce::Gtx,
-                        tick: *tick,
-                        parts: self.parts,
-                    };
-                    sent |= desk.submit(&order).is_ok();
+                    sent |= desk.submit(&Order::limit(*id, side, TimeInForce::Gtx, *tick, self.parts)).is_ok();
                 }
             }
         }

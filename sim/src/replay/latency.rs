@@ -1,11 +1,13 @@
 //! How long a request takes to the exchange, and an answer back.
 //!
-//! Never orders messages: the links in `local` and `venue` do that, first in first out. A negative entry latency is a
-//! request that was lost before the engine; its size is the time until we learn it.
+//! Never orders messages: `links` does that, first in first out. A negative entry latency is a request that was lost
+//! before the engine; its size is the time until we learn it. What is drawn comes from seeded generators of its own, one a
+//! direction, so that equal runs draw equally however they are stepped.
 
 use std::sync::Arc;
 
 use super::ReplayError;
+use super::orders::Verb;
 
 /// A latency model.
 #[derive(Clone, Debug)]
@@ -19,6 +21,8 @@ pub enum Latency {
     },
     /// Interpolated between measured requests.
     Table(LatencyTable),
+    /// Drawn from measured round trips, by kind of request.
+    Drawn(Drawn),
 }
 
 /// One measured request.
@@ -56,20 +60,112 @@ impl Latency {
         Ok(Latency::Table(LatencyTable { rows, entry_at: 0, response_at: 0 }))
     }
 
-    /// For a request that leaves at `now`; asked in order of time.
-    pub fn entry(&mut self, now: i64) -> i64 {
+    /// From measured round trips. A request's way out is half of what is drawn for it and its answer's way home the other
+    /// half; what nobody asked for (a fill of a resting order) comes home in half of a round trip of a new order.
+    pub fn drawn(trips: RoundTrips, seed: u64) -> Latency {
+        let (outward, homeward) = (Random(seed), Random(!seed));
+        Latency::Drawn(Drawn { trips, outward, homeward })
+    }
+
+    /// For a request that leaves at `now`, asked in order of time: its way out, and its answer's way home where both are
+    /// known at once.
+    pub fn entry(&mut self, now: i64, verb: Verb) -> (i64, Option<i64>) {
         match self {
-            Latency::Constant { entry_ns, .. } => *entry_ns,
-            Latency::Table(table) => table.entry(now),
+            Latency::Constant { entry_ns, .. } => (*entry_ns, None),
+            Latency::Table(table) => (table.entry(now), None),
+            Latency::Drawn(drawn) => {
+                let trip = drawn.trips.of(verb).draw(&mut drawn.outward);
+                (trip - trip / 2, Some(trip / 2))
+            }
         }
     }
 
-    /// For an answer given at `now`; asked in order of time.
+    /// For an answer given at `now` that no request has brought; asked in order of time.
     pub fn response(&mut self, now: i64) -> i64 {
         match self {
             Latency::Constant { response_ns, .. } => *response_ns,
             Latency::Table(table) => table.response(now),
+            Latency::Drawn(drawn) => drawn.trips.new.draw(&mut drawn.homeward) / 2,
         }
+    }
+}
+
+/// Round trips by kind of request.
+#[derive(Clone, Debug)]
+pub struct RoundTrips {
+    /// Of a new order.
+    pub new: Histogram,
+    /// Of a cancel.
+    pub cancel: Histogram,
+    /// Of a modification.
+    pub modify: Histogram,
+}
+
+impl RoundTrips {
+    const fn of(&self, verb: Verb) -> &Histogram {
+        match verb {
+            Verb::New => &self.new,
+            Verb::Cancel => &self.cancel,
+            Verb::Modify => &self.modify,
+        }
+    }
+}
+
+/// Measured times, counted in buckets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Histogram {
+    /// A bucket's end, and how many were counted up to it.
+    buckets: Arc<[(i64, u64)]>,
+    total: u64,
+}
+
+impl Histogram {
+    /// From buckets of (end in ns, count), shortest first; `None` where nothing was counted.
+    pub fn new(buckets: impl IntoIterator<Item = (u64, u64)>) -> Option<Histogram> {
+        let mut total = 0u64;
+        let counted = buckets.into_iter().filter(|(_, count)| *count > 0).map(|(end, count)| {
+            total = total.saturating_add(count);
+            (i64::try_from(end).unwrap_or(i64::MAX).min(LATENCY_NS_MAX), total)
+        });
+        let buckets: Arc<[(i64, u64)]> = counted.collect();
+        (total > 0).then_some(Histogram { buckets, total })
+    }
+
+    /// How many were counted.
+    pub const fn count(&self) -> u64 {
+        self.total
+    }
+
+    /// One of them, each as likely as any other; its bucket's end.
+    fn draw(&self, random: &mut Random) -> i64 {
+        let pick = random.below(self.total);
+        let at = self.buckets.partition_point(|(_, counted)| *counted <= pick);
+        self.buckets[at].0
+    }
+}
+
+/// Measured round trips, and where each direction's generator stands.
+#[derive(Clone, Debug)]
+pub struct Drawn {
+    trips: RoundTrips,
+    outward: Random,
+    homeward: Random,
+}
+
+/// Splitmix64: small, seeded, good enough for draws of latency.
+#[derive(Clone, Debug)]
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ self.0 >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ mixed >> 31
+    }
+
+    fn below(&mut self, limit: u64) -> u64 {
+        ((u128::from(self.next()) * u128::from(limit)) >> 64) as u64
     }
 }
 
@@ -126,6 +222,9 @@ fn interpolate(at: i64, low_at: i64, low: i64, high_at: i64, high: i64) -> i64 {
     (slope * (at - low_at) as f64) as i64 + low
 }
 
+/// No measured latency counts for more than an hour.
+const LATENCY_NS_MAX: i64 = 3_600_000_000_000;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -137,13 +236,40 @@ mod tests {
         LatencyRow { request_ns: at(request), exchange_ns: at(exchange), response_ns: at(response) }
     }
 
+    fn entry(latency: &mut Latency, after: i64) -> i64 {
+        latency.entry(BASE + after, Verb::New).0
+    }
+
+    #[test]
+    fn draws_follow_the_histogram_of_their_kind_and_the_seed() {
+        let new = Histogram::new([(10, 0), (100, 1), (300, 3)]).unwrap();
+        let (cancel, modify) = (Histogram::new([(41, 5)]).unwrap(), Histogram::new([(8, 1)]).unwrap());
+        let latency = |seed| {
+            Latency::drawn(RoundTrips { new: new.clone(), cancel: cancel.clone(), modify: modify.clone() }, seed)
+        };
+        let draws = |seed| -> Vec<_> {
+            let mut latency = latency(seed);
+            (0..4_000).map(|at| latency.entry(at, Verb::New)).collect()
+        };
+        let drawn = draws(7);
+        let long = drawn.iter().filter(|trip| **trip == (150, Some(150))).count();
+        assert!((2_900..3_100).contains(&long), "three of four: {long}");
+        assert!(drawn.iter().all(|trip| [(150, Some(150)), (50, Some(50))].contains(trip)));
+        assert_eq!(drawn, draws(7));
+        assert_ne!(drawn, draws(8));
+        let mut latency = latency(1);
+        assert_eq!((latency.entry(0, Verb::Cancel), latency.entry(0, Verb::Modify)), ((21, Some(20)), (4, Some(4))));
+        assert!([50, 150].contains(&latency.response(0)));
+        assert_eq!(Histogram::new([(5, 0)]), None);
+    }
+
     #[test]
     fn a_table_is_read_between_its_rows() {
         let mut latency = Latency::table(vec![row(0, 4, 7), row(100, 108, 114), row(200, 202, 203)]).unwrap();
-        assert_eq!(latency.entry(BASE - 5), 4_000_000, "before the first row");
-        assert_eq!(latency.entry(BASE + 10_000_000), 4_400_000);
+        assert_eq!(entry(&mut latency, -5), 4_000_000, "before the first row");
+        assert_eq!(entry(&mut latency, 10_000_000), 4_400_000);
         assert_eq!(latency.response(BASE + 40_000_000), 4_038_461, "truncated, not rounded");
-        assert_eq!(latency.entry(BASE + 300_000_000), 2_000_000, "after the last row");
+        assert_eq!(entry(&mut latency, 300_000_000), 2_000_000, "after the last row");
         assert_eq!(latency.response(BASE + 300_000_000), 1_000_000);
     }
 
@@ -151,8 +277,8 @@ mod tests {
     fn next_to_a_lost_request_everything_is_lost() {
         let lost = LatencyRow { exchange_ns: 0, ..row(25, 0, 45) };
         let mut latency = Latency::table(vec![row(0, 4, 7), lost, row(45, 49, 52)]).unwrap();
-        assert_eq!(latency.entry(BASE + 10_000_000), -12_200_000);
-        assert_eq!(latency.entry(BASE + 45_000_000), 4_000_000);
+        assert_eq!(entry(&mut latency, 10_000_000), -12_200_000);
+        assert_eq!(entry(&mut latency, 45_000_000), 4_000_000);
     }
 
     #[test]

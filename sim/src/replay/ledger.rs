@@ -1,11 +1,11 @@
-//! The account of one run: position, cash and fees, exact, from the fills told.
+//! The account of one run: position, cash, fees and funding, exact, from the fills and payments told.
 //!
 //! Never estimates and never forgets: each fill is booked once, and conservation is an equation of integers.
 
-use optiflow_base::money::{Notional, Qty, Side};
+use optiflow_base::money::{Notional, Price, Qty, Side};
 
-use super::Scale;
-use super::orders::Image;
+use super::orders::{Funding, Image, LIQUIDATION};
+use super::{ReplayConfig, Scale};
 
 /// What the fills add up to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,9 +13,11 @@ pub struct Ledger {
     scale: Scale,
     maker_fee_ppm: i64,
     taker_fee_ppm: i64,
+    liquidation_fee_ppm: i64,
     position: i64,
     cash: Notional,
     fees: Notional,
+    funding: Notional,
     turnover: Notional,
     bought: i64,
     sold: i64,
@@ -24,14 +26,20 @@ pub struct Ledger {
 
 impl Ledger {
     /// Nothing traded yet.
-    pub const fn new(scale: Scale, maker_fee_ppm: i64, taker_fee_ppm: i64) -> Ledger {
+    pub const fn new(config: &ReplayConfig) -> Ledger {
+        let liquidation_fee_ppm = match config.terms.margin {
+            Some(margin) => margin.liquidation_fee_ppm,
+            None => 0,
+        };
         Ledger {
-            scale,
-            maker_fee_ppm,
-            taker_fee_ppm,
+            scale: config.scale,
+            maker_fee_ppm: config.maker_fee_ppm,
+            taker_fee_ppm: config.taker_fee_ppm,
+            liquidation_fee_ppm,
             position: 0,
             cash: Notional::ZERO,
             fees: Notional::ZERO,
+            funding: Notional::ZERO,
             turnover: Notional::ZERO,
             bought: 0,
             sold: 0,
@@ -62,10 +70,16 @@ impl Ledger {
         assert!(self.position == self.bought - self.sold, "a position is what was bought and not sold");
     }
 
-    /// The fee of the image's last execution.
+    /// Books funding.
+    pub fn fund(&mut self, funding: &Funding) {
+        self.funding += funding.received;
+    }
+
+    /// The fee of the image's last execution; a liquidation's is dearer.
     pub const fn fee(&self, image: &Image) -> Notional {
         let value = self.scale.notional(image.exec_tick, image.exec_qty);
-        value.share_ppm(if image.maker { self.maker_fee_ppm } else { self.taker_fee_ppm })
+        let rate = if image.maker { self.maker_fee_ppm } else { self.taker_fee_ppm };
+        value.share_ppm(if image.id == LIQUIDATION { rate + self.liquidation_fee_ppm } else { rate })
     }
 
     /// Signed position in parts.
@@ -79,7 +93,12 @@ impl Ledger {
         self.scale.qty(self.position)
     }
 
-    /// Received minus paid, before fees.
+    /// Funding received minus paid.
+    pub const fn funding(&self) -> Notional {
+        self.funding
+    }
+
+    /// Received minus paid for what was traded, before fees and funding.
     pub const fn cash(&self) -> Notional {
         self.cash
     }
@@ -99,8 +118,13 @@ impl Ledger {
         self.fills
     }
 
-    /// Cash, fees and the position valued at `tick`.
+    /// Cash less fees, funding, and the position valued at `tick`.
     pub fn equity(&self, tick: i32) -> Notional {
-        self.cash - self.fees + self.scale.notional(tick, self.position)
+        self.equity_at(self.scale.price(tick))
+    }
+
+    /// The same, the position valued at `price`.
+    pub fn equity_at(&self, price: Price) -> Notional {
+        self.cash - self.fees + self.funding + price.times(self.position())
     }
 }

@@ -9,8 +9,10 @@ use optiflow_base::money::Side;
 
 use super::ladder::Ladder;
 use super::ledger::Ledger;
-use super::orders::{Answer, Image, Links, OrderKind, Request, Status, Tells, TimeInForce, Verb};
+use super::links::Links;
+use super::orders::{Answer, Funding, Image, LIQUIDATION, OrderKind, Request, Status, Tells, TimeInForce, Verb};
 use super::rows::{Kind, Row};
+use super::terms::SelfTrade;
 use super::{ReplayConfig, Scale};
 
 /// The trader's side.
@@ -23,6 +25,10 @@ pub struct Local {
     version: u64,
     ledger: Ledger,
     last_trade: Option<Row>,
+    mark: Option<Row>,
+    index: Option<Row>,
+    funding: Option<Row>,
+    self_trade: SelfTrade,
     compatible: bool,
     scale: Scale,
 }
@@ -60,6 +66,18 @@ pub struct Order {
     pub tick: i32,
     /// Quantity in parts, positive.
     pub parts: i64,
+    /// May it only shrink the position?
+    pub reduce_only: bool,
+    /// What becomes of it where it meets another order of ours; `None` for what the terms say.
+    pub self_trade: Option<SelfTrade>,
+}
+
+impl Order {
+    /// A limit order that may grow the position.
+    pub const fn limit(id: u64, side: Side, time_in_force: TimeInForce, tick: i32, parts: i64) -> Order {
+        let kind = OrderKind::Limit;
+        Order { id, side, kind, time_in_force, tick, parts, reduce_only: false, self_trade: None }
+    }
 }
 
 /// Why a request was not sent.
@@ -73,6 +91,8 @@ pub enum Refusal {
     OrderNotFound,
     /// A quantity must be at least one part.
     NoQuantity,
+    /// The id is kept for liquidations.
+    ReservedId,
 }
 
 impl fmt::Display for Refusal {
@@ -82,6 +102,7 @@ impl fmt::Display for Refusal {
             Refusal::OrderRequestInProcess => "asking: an earlier request is in process; wait for its answer",
             Refusal::OrderNotFound => "asking: no such order; check the id",
             Refusal::NoQuantity => "submitting: the quantity must be positive",
+            Refusal::ReservedId => "submitting: the largest id is kept for liquidations; use another",
         })
     }
 }
@@ -97,8 +118,12 @@ impl Local {
             orders: Vec::with_capacity(ORDERS_EXPECTED),
             ended: 0,
             version: 0,
-            ledger: Ledger::new(config.scale, config.maker_fee_ppm, config.taker_fee_ppm),
+            ledger: Ledger::new(config),
             last_trade: None,
+            mark: None,
+            index: None,
+            funding: None,
+            self_trade: config.terms.self_trade,
             compatible: config.compatible,
             scale: config.scale,
         }
@@ -141,6 +166,21 @@ impl Local {
         self.last_trade.as_ref()
     }
 
+    /// The latest mark price known here: a row of [`Kind::Mark`].
+    pub const fn mark(&self) -> Option<&Row> {
+        self.mark.as_ref()
+    }
+
+    /// The latest index price known here: a row of [`Kind::Index`].
+    pub const fn index(&self) -> Option<&Row> {
+        self.index.as_ref()
+    }
+
+    /// The latest funding rate known here, and when it is paid: a row of [`Kind::Funding`].
+    pub const fn funding(&self) -> Option<&Row> {
+        self.funding.as_ref()
+    }
+
     /// The symbol's integers.
     pub const fn scale(&self) -> &Scale {
         &self.scale
@@ -164,6 +204,9 @@ impl Local {
             Kind::Top => self.book.set_top(row.side(), row.tick(), row.parts()),
             Kind::Clear => self.book.clear(row.side(), row.tick()),
             Kind::ClearBoth => self.book.clear_both(),
+            Kind::Mark => self.mark = Some(*row),
+            Kind::Index => self.index = Some(*row),
+            Kind::Funding => self.funding = Some(*row),
             Kind::Depth | Kind::Snapshot | Kind::Trade => unreachable!("handled before"),
         }
     }
@@ -172,6 +215,9 @@ impl Local {
     pub fn submit(&mut self, now: i64, order: &Order, links: &mut Links) -> Result<(), Refusal> {
         if order.parts <= 0 {
             return Err(Refusal::NoQuantity);
+        }
+        if order.id == LIQUIDATION {
+            return Err(Refusal::ReservedId);
         }
         if self.knows(order.id) {
             return Err(Refusal::OrderIdExist);
@@ -183,6 +229,8 @@ impl Local {
             time_in_force: order.time_in_force,
             status: Status::None,
             maker: false,
+            reduce_only: order.reduce_only && !self.compatible,
+            self_trade: if self.compatible { SelfTrade::None } else { order.self_trade.unwrap_or(self.self_trade) },
             tick: order.tick,
             exec_tick: 0,
             qty: order.parts,
@@ -261,6 +309,12 @@ impl Local {
             order.update(answer, self.compatible);
         }
         self.ended += usize::from(order.image.status.is_end() && !was_ended);
+    }
+
+    /// Books funding.
+    pub fn fund(&mut self, funding: &Funding) {
+        self.version += 1;
+        self.ledger.fund(funding);
     }
 
     fn idle(&mut self, id: u64) -> Result<&mut LocalOrder, Refusal> {

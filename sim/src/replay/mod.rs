@@ -3,13 +3,14 @@
 //! What it does: replays packed rows through two books, the exchange's in exchange time and the trader's in local
 //! time; carries requests and answers between them with latency; estimates queue positions; fills, and keeps the
 //! ledger. `run` drives a [`run::Trader`] and hashes every answer it saw.
-//! What it never does: no clock of its own, no threads, no randomness, no files, no floats for money. Floats appear
-//! in the queue estimate and the interpolated latency alone, because both are estimates defined in floats.
+//! What it never does: no clock of its own, no threads, no randomness but seeded draws of latency, no files, no floats
+//! for money. Floats appear in the queue estimate and the interpolated latency alone, because both are estimates defined
+//! in floats.
 //! Which thread: whoever calls it; a sweep gives each run its own and shares the rows.
 //!
 //! Two sets of rules. *Realistic* (the default): traded volume is shared among our own orders, displayed quantity we
-//! took stays taken until the level is refreshed, nothing fills beyond what was displayed or traded.
-//! *Compatible*: the conventions of hftbacktest, without its bugs, so that results can be matched before they are
+//! took stays taken until the level is refreshed, nothing fills beyond what was displayed or traded; funding is settled,
+//! and the exchange's [`terms::Terms`] hold. *Compatible*: the conventions of hftbacktest, without its bugs, so that results can be matched before they are
 //! improved.
 
 pub mod rows;
@@ -17,8 +18,10 @@ pub mod rows;
 pub mod feed;
 pub mod ladder;
 pub mod latency;
+pub mod links;
 pub mod orders;
 pub mod queue;
+pub mod terms;
 
 pub mod ledger;
 pub mod local;
@@ -35,6 +38,7 @@ use optiflow_base::money::{Notional, Price, Qty, Side};
 
 use self::latency::Latency;
 use self::queue::QueueModel;
+use self::terms::Terms;
 
 /// How a symbol's integers become prices and quantities.
 ///
@@ -121,6 +125,8 @@ pub struct ReplayConfig {
     pub maker_fee_ppm: i64,
     /// Fee of a taker's fill, parts per million of its value.
     pub taker_fee_ppm: i64,
+    /// What the exchange asks besides a match; nothing of it with the peer's conventions.
+    pub terms: Terms,
 }
 
 /// Why a replay cannot be.

@@ -1,12 +1,10 @@
-//! The words between the local side and the venue: an order's image, requests out, answers back, and the links that
-//! carry them with latency, first in first out. Never decides anything.
+//! The words between the local side and the venue: an order's image, requests out, answers and payments back. The links
+//! that carry them are in `links`. Never decides anything.
 
-use std::collections::VecDeque;
-
-use optiflow_base::money::Side;
+use optiflow_base::money::{Notional, Price, Side};
 pub use optiflow_base::order::{OrderKind, TimeInForce};
 
-use super::latency::Latency;
+use super::terms::SelfTrade;
 
 /// What is known of an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +21,10 @@ pub struct Image {
     pub status: Status,
     /// Did its last execution make?
     pub maker: bool,
+    /// May it only shrink the position?
+    pub reduce_only: bool,
+    /// What becomes of it where it meets another order of ours.
+    pub self_trade: SelfTrade,
     /// Limit in ticks; zero for a market order.
     pub tick: i32,
     /// Tick of its last execution.
@@ -101,6 +103,60 @@ pub struct Answer {
     pub image: Image,
     /// What it tells.
     pub tells: Tells,
+    /// Why, where it is not the plain course of things.
+    pub reason: Reason,
+}
+
+/// Why the exchange refused, ended or closed something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Reason {
+    /// The plain course of things.
+    None,
+    /// More orders than the window allows (−1015).
+    TooManyOrders,
+    /// The value is below the least allowed (−4164).
+    BelowMinNotional,
+    /// A reduce-only order has nothing to reduce (−2022), or nothing any more.
+    NotReducing,
+    /// The margin does not carry it (−2019).
+    NoMargin,
+    /// It met another order of ours.
+    SelfTrade,
+    /// The account was liquidated.
+    Liquidation,
+}
+
+impl Reason {
+    /// As written in tables; empty for the plain course of things.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Reason::None => "",
+            Reason::TooManyOrders => "TOO_MANY_ORDERS",
+            Reason::BelowMinNotional => "BELOW_MIN_NOTIONAL",
+            Reason::NotReducing => "NOT_REDUCING",
+            Reason::NoMargin => "NO_MARGIN",
+            Reason::SelfTrade => "SELF_TRADE",
+            Reason::Liquidation => "LIQUIDATION",
+        }
+    }
+}
+
+/// Funding that was paid or received, under way to the local side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Funding {
+    /// When it was settled.
+    pub exchange_ns: i64,
+    /// When the local side learns of it.
+    pub local_ns: i64,
+    /// The signed position then, in parts.
+    pub position: i64,
+    /// The mark price then; the mid where none was told.
+    pub mark: Price,
+    /// The rate, 10⁻⁸.
+    pub rate: i64,
+    /// What we received; negative is paid.
+    pub received: Notional,
 }
 
 /// What an answer tells.
@@ -135,78 +191,5 @@ impl Image {
     }
 }
 
-/// Both directions between the local side and the exchange.
-#[derive(Clone, Debug)]
-pub struct Links {
-    latency: Latency,
-    outward: VecDeque<(i64, Request)>,
-    homeward: VecDeque<Answer>,
-}
-
-impl Links {
-    /// Empty links.
-    pub fn new(latency: Latency) -> Links {
-        Links {
-            latency,
-            outward: VecDeque::with_capacity(MESSAGES_EXPECTED),
-            homeward: VecDeque::with_capacity(MESSAGES_EXPECTED),
-        }
-    }
-
-    /// Sends a request at `now`; one that is lost comes back as rejected, carrying `before`, the order unchanged.
-    pub fn request(&mut self, now: i64, request: Request, before: Image) {
-        let entry = self.latency.entry(now);
-        if entry < 0 {
-            self.push_home(now - entry, before, Tells::Rejected);
-        } else {
-            let last = self.outward.back().map_or(i64::MIN, |(at, _)| *at);
-            self.outward.push_back((last.max(now + entry), request));
-        }
-    }
-
-    /// Sends an answer from the exchange at `now`.
-    pub fn answer(&mut self, now: i64, image: Image, tells: Tells) {
-        let response = self.latency.response(now);
-        self.push_home(now + response, image, tells);
-    }
-
-    /// When the next request arrives.
-    #[inline]
-    pub fn next_arrival(&self) -> Option<i64> {
-        self.outward.front().map(|(at, _)| *at)
-    }
-
-    /// Is no request under way?
-    #[inline]
-    pub fn is_outward_empty(&self) -> bool {
-        self.outward.is_empty()
-    }
-
-    /// When the next answer arrives.
-    #[inline]
-    pub fn next_answer(&self) -> Option<i64> {
-        self.homeward.front().map(|answer| answer.local_ns)
-    }
-
-    /// Takes the next request.
-    pub fn take_arrival(&mut self) -> Option<(i64, Request)> {
-        self.outward.pop_front()
-    }
-
-    /// Takes the next answer.
-    pub fn take_answer(&mut self) -> Option<Answer> {
-        self.homeward.pop_front()
-    }
-
-    /// Is nothing under way?
-    pub fn is_empty(&self) -> bool {
-        self.outward.is_empty() && self.homeward.is_empty()
-    }
-
-    fn push_home(&mut self, at: i64, image: Image, tells: Tells) {
-        let last = self.homeward.back().map_or(i64::MIN, |answer| answer.local_ns);
-        self.homeward.push_back(Answer { local_ns: last.max(at), image, tells });
-    }
-}
-
-const MESSAGES_EXPECTED: usize = 64;
+/// The id of the order by which the exchange closes a liquidated position: no order of the trader has it.
+pub const LIQUIDATION: u64 = u64::MAX;

@@ -1,13 +1,14 @@
 //! Packed market rows: what happened, once for both clocks.
 //!
 //! A [`Row`] is 24 bytes: exchange time, one word of quantity, kind, side and validity, the price in ticks (negated
-//! for asks, so that more is better on both sides), and the delay to the local clock.
+//! for asks, so that more is better on both sides), and the delay to the local clock. Mark and index prices are off the
+//! tick: they are in units of 10⁻⁸ where the quantity is, a funding rate is where the price is.
 //! An event whose delay does not fit 32 bits, or whose place differs between the clocks, is stored as two rows, each
 //! valid for one clock. Rows valid for the exchange are sorted by exchange time, rows valid for the local side by
 //! local time: [`arrange`] makes that so, [`check_order`] says where it is not.
 //! Never reads files. Any thread; rows are shared read-only.
 
-use optiflow_base::money::Side;
+use optiflow_base::money::{Price, Side};
 
 use super::{ReplayError, TICK_MAX, key_of};
 
@@ -39,6 +40,12 @@ pub enum Kind {
     Clear = 4,
     /// Remove both sides.
     ClearBoth = 5,
+    /// The mark price.
+    Mark = 6,
+    /// The index price.
+    Index = 7,
+    /// The funding rate, and when it is next paid.
+    Funding = 8,
 }
 
 /// A row before packing.
@@ -52,10 +59,27 @@ pub struct MarketRow {
     pub exchange_ns: i64,
     /// When we learned it.
     pub local_ns: i64,
-    /// Price in ticks.
+    /// Price in ticks; of funding, the rate in 10⁻⁸.
     pub tick: i32,
-    /// Quantity in parts.
+    /// Quantity in parts; of a mark or index price, the price in 10⁻⁸; of funding, when it is next paid in ms.
     pub parts: i64,
+}
+
+impl MarketRow {
+    /// A mark price.
+    pub const fn mark(exchange_ns: i64, local_ns: i64, price: Price) -> MarketRow {
+        MarketRow { kind: Kind::Mark, side: Side::Buy, exchange_ns, local_ns, tick: 0, parts: price.units() }
+    }
+
+    /// An index price.
+    pub const fn index(exchange_ns: i64, local_ns: i64, price: Price) -> MarketRow {
+        MarketRow { kind: Kind::Index, side: Side::Buy, exchange_ns, local_ns, tick: 0, parts: price.units() }
+    }
+
+    /// A funding rate of 10⁻⁸, next paid at `next_ms`; zero where no time is set.
+    pub const fn funding(exchange_ns: i64, local_ns: i64, rate: i32, next_ms: i64) -> MarketRow {
+        MarketRow { kind: Kind::Funding, side: Side::Buy, exchange_ns, local_ns, tick: rate, parts: next_ms }
+    }
 }
 
 /// Which clocks a row is valid for.
@@ -112,29 +136,47 @@ impl Row {
         (self.word >> PARTS_SHIFT) as i64
     }
 
+    /// The price of a mark or index row.
+    pub const fn price(&self) -> Price {
+        Price::from_units(self.parts())
+    }
+
+    /// The rate of a funding row, 10⁻⁸.
+    pub const fn rate(&self) -> i64 {
+        self.key as i64
+    }
+
+    /// When a funding row's rate is next paid, ns; `None` where no time is set.
+    pub const fn next_funding_ns(&self) -> Option<i64> {
+        if self.parts() == 0 { None } else { self.parts().checked_mul(1_000_000) }
+    }
+
     /// What it says.
     #[inline]
     pub const fn kind(&self) -> Kind {
-        match self.word >> KIND_SHIFT & 0x7 {
+        match self.word >> KIND_SHIFT & KIND_MASK {
             0 => Kind::Depth,
             1 => Kind::Snapshot,
             2 => Kind::Top,
             3 => Kind::Trade,
             4 => Kind::Clear,
-            _ => Kind::ClearBoth,
+            5 => Kind::ClearBoth,
+            6 => Kind::Mark,
+            7 => Kind::Index,
+            _ => Kind::Funding,
         }
     }
 
     /// Is it a plain level: depth or snapshot?
     #[inline]
     pub(crate) const fn is_level(&self) -> bool {
-        self.word & 0b110 << KIND_SHIFT == 0
+        self.word & (KIND_MASK - 1) << KIND_SHIFT == 0
     }
 
     /// Is it a trade?
     #[inline]
     pub(crate) const fn is_trade(&self) -> bool {
-        self.word & 0b111 << KIND_SHIFT == (Kind::Trade as u64) << KIND_SHIFT
+        self.word & KIND_MASK << KIND_SHIFT == (Kind::Trade as u64) << KIND_SHIFT
     }
 
     /// Bid or ask; of a trade, the aggressor.
@@ -255,6 +297,7 @@ pub const PARTS_MAX: i64 = (1 << 56) - 1;
 
 const PARTS_SHIFT: u32 = 8;
 const KIND_SHIFT: u32 = 1;
+const KIND_MASK: u64 = 0xf;
 const ASK: u64 = 1;
 const EXCHANGE: u64 = 1 << 6;
 const LOCAL: u64 = 1 << 7;
@@ -276,6 +319,23 @@ mod tests {
         assert_eq!((packed.exchange_ns(), packed.local_ns(), packed.tick()), (1_000, 900, -5));
         assert_eq!((packed.parts(), packed.kind(), packed.side()), (PARTS_MAX, Kind::Trade, Side::Sell));
         assert!(packed.at_exchange() && packed.at_local() && !packed.is_level());
+    }
+
+    #[test]
+    fn prices_off_the_tick_and_rates_are_kept_exactly() {
+        let mut rows = Vec::new();
+        let mark: Price = "60000.12345678".parse().unwrap();
+        for row in [
+            MarketRow::mark(5, 6, mark),
+            MarketRow::index(5, 6, mark),
+            MarketRow::funding(5, 6, -12_345, 1_717_200_000_000),
+        ] {
+            push(&mut rows, &row, Validity::Both).unwrap();
+        }
+        assert_eq!(rows.iter().map(Row::kind).collect::<Vec<_>>(), [Kind::Mark, Kind::Index, Kind::Funding]);
+        assert_eq!((rows[0].price(), rows[1].price(), rows[2].rate()), (mark, mark, -12_345));
+        assert_eq!(rows[2].next_funding_ns(), Some(1_717_200_000_000_000_000));
+        assert!(rows.iter().all(|row| !row.is_level() && !row.is_trade()));
     }
 
     #[test]

@@ -3,13 +3,15 @@
 //! The next event is the earliest of {local row, local answer, exchange row, request's arrival}, ties in that order.
 //! Between two of the trader's wakes nothing it does can matter, so each side is run up to the wake by itself, the
 //! exchange first: an answer is due no earlier than the event that caused it, and the sides share nothing else. That
-//! gives the same sequence as one merged queue, without a queue.
+//! gives the same sequence as one merged queue, without a queue. What the exchange does at a time of its own (funding, a
+//! look at the margin) comes before everything else of that time, and only while the market goes on.
 //! Never reads a clock: time is the rows'.
 
 use super::feed::{Cursor, Feed};
 use super::ledger::Ledger;
+use super::links::{Homeward, Links};
 use super::local::{Local, LocalOrder, Order, Refusal};
-use super::orders::{Answer, Links};
+use super::orders::{Answer, Funding, LIQUIDATION, Reason};
 use super::venue::Venue;
 use super::{ReplayConfig, ReplayError};
 
@@ -22,6 +24,7 @@ pub struct Replay<'a> {
     local: Local,
     links: Links,
     digest: Digest,
+    tally: Tally,
     now: i64,
     catch_up_ns: i64,
 }
@@ -31,11 +34,15 @@ pub trait Trader {
     /// Called once with the first time of the data; answers when to wake first, `None` for never.
     fn start(&mut self, first_ns: i64) -> Option<i64>;
 
-    /// Called at a time it asked for, when everything up to it has happened; answers when to wake next.
+    /// Called at a time it asked for, when everything up to it has happened; answers when to wake next, which may be the
+    /// same time again: what comes of its requests at once happens before.
     fn wake(&mut self, desk: &mut Desk<'_>) -> Option<i64>;
 
     /// Called for every answer, at its time, after it was booked.
     fn answer(&mut self, _answer: &Answer, _local: &Local) {}
+
+    /// Called for all funding paid or received, at its time, after it was booked.
+    fn funding(&mut self, _funding: &Funding, _local: &Local) {}
 }
 
 /// What a trader sees and can do while it is awake.
@@ -56,8 +63,46 @@ pub struct Outcome {
     pub wakes: u64,
     /// The account.
     pub ledger: Ledger,
+    /// What the exchange did besides matching.
+    pub tally: Tally,
     /// When the trader was last woken.
     pub last_wake_ns: i64,
+}
+
+/// What the exchange did besides matching, as far as it is known here.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Requests refused because there were too many.
+    pub limited: u64,
+    /// Requests refused because their value was too small.
+    pub below_min_notional: u64,
+    /// Reduce-only orders refused or ended because nothing was left to reduce.
+    pub not_reducing: u64,
+    /// Requests refused because the margin did not carry them.
+    pub no_margin: u64,
+    /// Orders that ended because they met another one of ours.
+    pub self_trades: u64,
+    /// Liquidations.
+    pub liquidations: u64,
+    /// Times funding was paid or received.
+    pub fundings: u64,
+}
+
+impl Tally {
+    const fn add(&mut self, answer: &Answer) {
+        match answer.reason {
+            Reason::None => {}
+            Reason::TooManyOrders => self.limited += 1,
+            Reason::BelowMinNotional => self.below_min_notional += 1,
+            Reason::NotReducing => self.not_reducing += 1,
+            Reason::NoMargin => self.no_margin += 1,
+            Reason::SelfTrade => self.self_trades += 1,
+            Reason::Liquidation => {
+                let closed = answer.image.id == LIQUIDATION && answer.image.status.is_end();
+                self.liquidations += closed as u64;
+            }
+        }
+    }
 }
 
 /// Runs `trader` over the whole feed.
@@ -72,7 +117,7 @@ pub fn run(config: &ReplayConfig, feed: Feed<'_>, trader: &mut impl Trader) -> R
         }
         wakes += 1;
         next = trader.wake(&mut replay.desk());
-        assert!(next.is_none_or(|next| next > at), "a trader asks for a later time");
+        assert!(next.is_none_or(|next| next >= at), "a trader never asks for an earlier time");
     }
     replay.advance(i64::MAX, trader)?;
     Ok(replay.outcome(wakes))
@@ -90,6 +135,7 @@ impl<'a> Replay<'a> {
             local: Local::new(config),
             links: Links::new(config.latency.clone()),
             digest: Digest::new(),
+            tally: Tally::default(),
             now: i64::MIN,
             catch_up_ns: i64::MIN,
         })
@@ -115,7 +161,7 @@ impl<'a> Replay<'a> {
             }
             // A trader called for an answer cannot act, so one pass is enough unless answers came out of order.
             if self.links.next_arrival().is_none_or(|at| at > until)
-                && self.links.next_answer().is_none_or(|at| at > until)
+                && self.links.next_home().is_none_or(|at| at > until)
             {
                 break;
             }
@@ -150,6 +196,7 @@ impl<'a> Replay<'a> {
             answers: self.digest.answers,
             wakes,
             ledger: self.local.ledger().clone(),
+            tally: self.tally,
             last_wake_ns: self.now,
         }
     }
@@ -162,22 +209,36 @@ impl<'a> Replay<'a> {
     fn advance_exchange(&mut self, until: i64) -> Result<(), ReplayError> {
         loop {
             let arrival = self.links.next_arrival().filter(|at| *at <= until);
-            self.exchange_rows(arrival.unwrap_or(until))?;
+            self.exchange_until(arrival.unwrap_or(until))?;
             if arrival.is_none() {
                 return Ok(());
             }
             if let Some((at, request)) = self.links.take_arrival() {
                 self.venue.request(&request, at, &mut self.links);
+                self.links.answered();
             }
+        }
+    }
+
+    /// Rows and the exchange's own doings up to `until`.
+    #[inline]
+    fn exchange_until(&mut self, until: i64) -> Result<(), ReplayError> {
+        loop {
+            self.exchange_rows(until)?;
+            if self.venue.alarm_ns() > until || self.exchange_at.is_ended() {
+                return Ok(());
+            }
+            self.venue.settle(&mut self.links);
         }
     }
 
     #[inline]
     fn exchange_rows(&mut self, until: i64) -> Result<(), ReplayError> {
         let Replay { feed, exchange_at, venue, links, .. } = self;
+        venue.stop_at(until);
         exchange_at.drain(feed, |row| {
             if row.at_exchange() {
-                if row.exchange_ns() > until {
+                if row.exchange_ns() > venue.stop_ns() {
                     return false;
                 }
                 venue.row(row, links);
@@ -188,15 +249,25 @@ impl<'a> Replay<'a> {
 
     fn advance_local(&mut self, until: i64, trader: &mut impl Trader) -> Result<(), ReplayError> {
         loop {
-            let due = self.links.next_answer().filter(|at| *at <= until);
+            let due = self.links.next_home().filter(|at| *at <= until);
             self.local_rows(due.unwrap_or(until))?;
             if due.is_none() {
                 return Ok(());
             }
-            if let Some(answer) = self.links.take_answer() {
-                self.digest.add(&answer);
-                self.local.answer(&answer);
-                trader.answer(&answer, &self.local);
+            match self.links.take_home() {
+                Some(Homeward::Answer(answer)) => {
+                    self.digest.add(&answer);
+                    self.tally.add(&answer);
+                    self.local.answer(&answer);
+                    trader.answer(&answer, &self.local);
+                }
+                Some(Homeward::Funding(funding)) => {
+                    self.digest.fund(&funding);
+                    self.tally.fundings += 1;
+                    self.local.fund(&funding);
+                    trader.funding(&funding, &self.local);
+                }
+                None => return Ok(()),
             }
         }
     }
@@ -271,7 +342,8 @@ impl Digest {
     fn add(&mut self, answer: &Answer) {
         let image = &answer.image;
         let ticks = u64::from(image.tick as u32) << 32 | u64::from(image.exec_tick as u32);
-        let flags = (image.status as u64) << 16
+        let flags = (answer.reason as u64) << 24
+            | (image.status as u64) << 16
             | (answer.tells as u64) << 8
             | (image.side as u64) << 1
             | u64::from(image.maker);
@@ -285,10 +357,20 @@ impl Digest {
             image.leaves as u64,
             image.exec_qty as u64,
         ];
+        self.mix(&words);
+        self.answers += 1;
+    }
+
+    fn fund(&mut self, funding: &Funding) {
+        let received = funding.received.units();
+        let words = [funding.local_ns as u64, funding.exchange_ns as u64, received as u64, (received >> 64) as u64];
+        self.mix(&words);
+    }
+
+    fn mix(&mut self, words: &[u64]) {
         for word in words {
             self.state = (self.state ^ word).wrapping_mul(0x0000_0100_0000_01b3);
             self.state ^= self.state >> 29;
         }
-        self.answers += 1;
     }
 }

@@ -5,6 +5,7 @@ use optiflow_base::money::{Price, Qty, Side};
 use super::local::{Local, Order, Refusal};
 use super::orders::{Answer, OrderKind, TimeInForce};
 use super::run::{Desk, Trader};
+use super::terms::SelfTrade;
 use super::{ReplayError, Scale};
 
 /// One line of a script.
@@ -55,18 +56,24 @@ impl Script {
         Script { steps, next: 0, start: i64::MIN, answers: Vec::new(), refusals: Vec::new() }
     }
 
-    /// From CSV with the header `t_ns,verb,order_id,side,price,qty,tif,type`; verbs submit, cancel, modify, clear.
+    /// From CSV with the header `t_ns,verb,order_id,side,price,qty,tif,type`, to which `reduce_only` and `stp` may be added;
+    /// verbs submit, cancel, modify, clear.
     pub fn parse(text: &str, scale: &Scale) -> Result<Script, ReplayError> {
         let mut steps = Vec::new();
+        let mut added = Vec::new();
         for (index, line) in text.lines().enumerate() {
             let line = line.trim();
-            if line.is_empty() || (index == 0 && line.starts_with("t_ns")) {
+            let failed = |problem| ReplayError::Script { line: index + 1, problem };
+            if index == 0 && line.starts_with("t_ns") {
+                added = parse_header(line).map_err(failed)?;
                 continue;
             }
-            let step = parse_step(line, scale).map_err(|problem| ReplayError::Script { line: index + 1, problem })?;
+            if line.is_empty() {
+                continue;
+            }
+            let step = parse_step(line, &added, scale).map_err(failed)?;
             if steps.last().is_some_and(|last: &Step| last.at > step.at) {
-                let problem = "it is earlier than the line above; sort the script by time".to_owned();
-                return Err(ReplayError::Script { line: index + 1, problem });
+                return Err(failed("it is earlier than the line above; sort the script by time".to_owned()));
             }
             steps.push(step);
         }
@@ -95,7 +102,8 @@ impl Trader for Script {
     }
 
     fn wake(&mut self, desk: &mut Desk<'_>) -> Option<i64> {
-        while let Some(step) = self.steps.get(self.next).copied().filter(|step| step.at <= desk.now()) {
+        // One at a time: with no latency at all an answer comes between two steps of one time.
+        if let Some(step) = self.steps.get(self.next).copied().filter(|step| step.at <= desk.now()) {
             self.next += 1;
             let done = match step.action {
                 Action::Submit(order) => desk.submit(&order),
@@ -118,11 +126,36 @@ impl Trader for Script {
     }
 }
 
-fn parse_step(line: &str, scale: &Scale) -> Result<Step, String> {
-    let fields: Vec<&str> = line.split(',').collect();
-    let [at, verb, id, side, price, qty, tif, kind] = fields[..] else {
-        return Err(format!("it has {} fields; give t_ns,verb,order_id,side,price,qty,tif,type", fields.len()));
+/// A column that a script may have beyond the usual ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Added {
+    ReduceOnly,
+    SelfTrade,
+}
+
+/// The columns that a header adds.
+fn parse_header(line: &str) -> Result<Vec<Added>, String> {
+    let rest = line.strip_prefix(COLUMNS).filter(|rest| rest.is_empty() || rest.starts_with(','));
+    let rest = rest.ok_or_else(|| format!("the header is not {COLUMNS}, to which reduce_only and stp may be added"))?;
+    let column = |name: &str| match name {
+        "reduce_only" => Ok(Added::ReduceOnly),
+        "stp" => Ok(Added::SelfTrade),
+        _ => Err(format!("column {name:?} is unknown; {COLUMNS} may be followed by reduce_only and stp")),
     };
+    rest.split(',').skip(1).map(column).collect()
+}
+
+fn parse_step(line: &str, added: &[Added], scale: &Scale) -> Result<Step, String> {
+    let mut fields: Vec<&str> = line.split(',').collect();
+    let wrong = || {
+        let columns = if added.is_empty() { COLUMNS } else { "what the header names" };
+        format!("it has {} fields; give {columns}", line.split(',').count())
+    };
+    if fields.len() != COLUMNS_COUNT + added.len() {
+        return Err(wrong());
+    }
+    let more = fields.split_off(COLUMNS_COUNT);
+    let [at, verb, id, side, price, qty, tif, kind] = fields[..] else { return Err(wrong()) };
     let number = |name: &str, text: &str| format!("{name} {text:?} is not a number");
     let at: i64 = at.parse().map_err(|_| number("t_ns", at))?;
     let id: u64 = id.parse().map_err(|_| number("order_id", id))?;
@@ -132,20 +165,33 @@ fn parse_step(line: &str, scale: &Scale) -> Result<Step, String> {
     };
     let parts = || qty.parse::<Qty>().map(|qty| scale.parts(qty)).map_err(|_| number("qty", qty));
     let action = match verb {
-        "submit" => Action::Submit(Order {
-            id,
-            side: parse_side(side)?,
-            kind: parse_kind(kind)?,
-            time_in_force: parse_time_in_force(tif)?,
-            tick: tick()?,
-            parts: parts()?,
-        }),
+        "submit" => {
+            let (mut reduce_only, mut self_trade) = (false, None);
+            for (column, text) in added.iter().zip(more) {
+                match column {
+                    Added::ReduceOnly => reduce_only = parse_flag(text)?,
+                    Added::SelfTrade if text.is_empty() => {}
+                    Added::SelfTrade => self_trade = Some(text.parse::<SelfTrade>()?),
+                }
+            }
+            let (side, kind, time_in_force) = (parse_side(side)?, parse_kind(kind)?, parse_time_in_force(tif)?);
+            let (tick, parts) = (tick()?, parts()?);
+            Action::Submit(Order { id, side, kind, time_in_force, tick, parts, reduce_only, self_trade })
+        }
         "cancel" => Action::Cancel { id },
         "modify" => Action::Modify { id, tick: tick()?, parts: parts()? },
         "clear" => Action::Clear,
         _ => return Err(format!("verb {verb:?} is unknown; use submit, cancel, modify or clear")),
     };
     Ok(Step { at, action })
+}
+
+fn parse_flag(text: &str) -> Result<bool, String> {
+    match text {
+        "true" | "1" => Ok(true),
+        "" | "false" | "0" => Ok(false),
+        _ => Err(format!("reduce_only {text:?} is unknown; use true or false")),
+    }
 }
 
 fn parse_side(text: &str) -> Result<Side, String> {
@@ -174,6 +220,9 @@ fn parse_time_in_force(text: &str) -> Result<TimeInForce, String> {
     }
 }
 
+const COLUMNS: &str = "t_ns,verb,order_id,side,price,qty,tif,type";
+const COLUMNS_COUNT: usize = 8;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -191,6 +240,31 @@ mod tests {
         assert_eq!(script.steps[1].action, Action::Modify { id: 1, tick: 998, parts: 50_000_000 });
         assert_eq!(script.steps[2].action, Action::Cancel { id: 1 });
         assert_eq!(script.steps[3].action, Action::Clear);
+    }
+
+    #[test]
+    fn a_header_may_add_columns_in_either_order() {
+        let text = format!(
+            "{COLUMNS},stp,reduce_only\n10,submit,1,BUY,99.9,2,GTC,LIMIT,EXPIRE_BOTH,true\n11,submit,2,BUY,99.9,2,GTC,LIMIT,,\n12,cancel,1,,,,,,,\n"
+        );
+        let script = Script::parse(&text, &scale()).unwrap();
+        let terms: Vec<_> = script.steps[..2]
+            .iter()
+            .map(|step| match step.action {
+                Action::Submit(order) => (order.reduce_only, order.self_trade),
+                Action::Cancel { .. } | Action::Modify { .. } | Action::Clear => panic!("a submit"),
+            })
+            .collect();
+        assert_eq!(terms, [(true, Some(SelfTrade::ExpireBoth)), (false, None)]);
+        for (text, says) in [
+            (format!("{COLUMNS},colour"), "colour"),
+            ("t_ns,verb".to_owned(), "header"),
+            (format!("{COLUMNS},stp\n10,submit,1,BUY,1,1,GTC,LIMIT"), "8 fields"),
+            (format!("{COLUMNS},reduce_only\n10,submit,1,BUY,1,1,GTC,LIMIT,yes"), "reduce_only"),
+        ] {
+            let problem = Script::parse(&text, &scale()).unwrap_err().to_string();
+            assert!(problem.contains(says), "{problem}");
+        }
     }
 
     #[test]

@@ -1,22 +1,29 @@
 //! The exchange's side: its book in its own time, our orders resting in it, and what becomes of both.
 //!
-//! What it does: applies market rows, accepts requests, estimates queues, fills and answers. What it never does: it
-//! never changes the market's book for our orders (realistic rules remember what we took instead), and never looks
+//! What it does: applies market rows, accepts requests, estimates queues, fills and answers; with realistic rules it
+//! keeps the account as the exchange does. What it never does: it never changes the market's book for our orders (realistic rules remember what we took instead), and never looks
 //! at local time.
 
+mod admission;
 mod own;
+mod requests;
+mod settling;
 mod taking;
 
 use optiflow_base::decimal::UNITS;
-use optiflow_base::money::Side;
+use optiflow_base::money::{Price, Side};
 
 use super::ladder::Ladder;
-use super::orders::{Image, Links, Request, Status, Tells, TimeInForce, Verb};
-use super::queue::{QueueModel, QueuePlace};
+use super::ledger::Ledger;
+use super::links::Links;
+use super::orders::{Image, Reason, Status, Tells};
+use super::queue::QueueModel;
 use super::rows::{Kind, Row};
-use super::{ReplayConfig, Scale, key_of};
+use super::terms::{Terms, Windows};
+use super::{ReplayConfig, Scale};
 
 use self::own::{Own, Resting};
+use self::settling::Alarms;
 
 /// The exchange's side.
 #[derive(Clone, Debug)]
@@ -27,6 +34,15 @@ pub struct Venue {
     taken: [Vec<(i32, i64)>; 2],
     queue: QueueModel,
     rules: Rules,
+    alarms: Alarms,
+    /// The account in the exchange's time: ahead of the trader's by what is on its way home.
+    account: Ledger,
+    /// The latest mark price; zero where none was told.
+    mark: Price,
+    terms: Terms,
+    windows: Windows,
+    /// Reduce-only orders that rest.
+    reducing: usize,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -50,7 +66,19 @@ impl Venue {
         let rules =
             Rules { scale: config.scale, lot, partial_fills: config.partial_fills, compatible: config.compatible };
         let book = Ladder::new(config.scale.parts_per_lot, config.compatible);
-        Venue { book, own: [Own::new(), Own::new()], taken: [Vec::new(), Vec::new()], queue: config.queue, rules }
+        Venue {
+            book,
+            own: [Own::new(), Own::new()],
+            taken: [Vec::new(), Vec::new()],
+            queue: config.queue,
+            rules,
+            alarms: Alarms::new(),
+            account: Ledger::new(config),
+            mark: Price::ZERO,
+            terms: if config.compatible { Terms::default() } else { config.terms },
+            windows: Windows::default(),
+            reducing: 0,
+        }
     }
 
     /// The exchange's book; while nothing of ours is there it may be some seconds behind.
@@ -66,6 +94,11 @@ impl Venue {
     /// The estimated quantity ahead of a resting order, in the base asset.
     pub fn ahead(&self, id: u64) -> Option<f64> {
         self.own.iter().find_map(|own| own.get(id)).map(|order| order.place.front)
+    }
+
+    /// The account in the exchange's time, which no trader may see.
+    pub const fn account(&self) -> &Ledger {
+        &self.account
     }
 
     /// Applies a market row.
@@ -84,10 +117,11 @@ impl Venue {
         }
     }
 
-    /// Nothing rests here: whatever the market does, nothing is answered.
+    /// Nothing of ours is here: whatever the market does, nothing is told.
     #[inline]
     pub const fn is_idle(&self) -> bool {
-        self.own[0].is_empty() && self.own[1].is_empty()
+        let held = self.account.position_parts() != 0 && !self.rules.compatible;
+        self.own[0].is_empty() && self.own[1].is_empty() && !held
     }
 
     #[inline(always)]
@@ -123,6 +157,9 @@ impl Venue {
             }
             Kind::Clear => self.book.clear(row.side(), row.tick()),
             Kind::ClearBoth => self.book.clear_both(),
+            Kind::Mark if !self.rules.compatible => self.mark = row.price(),
+            Kind::Funding if !self.rules.compatible => self.funding_row(row),
+            Kind::Mark | Kind::Index | Kind::Funding => {}
             Kind::Depth | Kind::Snapshot | Kind::Trade => unreachable!("handled before"),
         }
     }
@@ -156,12 +193,14 @@ impl Venue {
             let fill = if compatible {
                 compatible_share(order, key, left, &self.queue, &self.rules)
             } else {
-                let share = realistic_share(order, key, left, &self.queue, &self.rules);
+                let most = most_of(order, self.account.position_parts());
+                let share = realistic_share(order, most, key, left, &self.queue, &self.rules);
                 left -= share;
-                order.give(share, self.rules.partial_fills)
+                order.give(share, most, self.rules.partial_fills)
             };
             at += usize::from(!self.fill_resting(index, at, fill, now, links));
         }
+        self.end_useless(now, links);
     }
 
     /// The market's level at `key` of side `index` meets our orders on the other side.
@@ -173,15 +212,17 @@ impl Venue {
             let fill = if self.rules.compatible {
                 order.image.leaves
             } else {
-                let share = left.min(order.image.leaves - order.credit);
+                let most = most_of(order, self.account.position_parts());
+                let share = left.min((most - order.credit).max(0));
                 left -= share;
-                order.give(share, self.rules.partial_fills)
+                order.give(share, most, self.rules.partial_fills)
             };
             at += usize::from(!self.fill_resting(other, at, fill, now, links));
         }
         if !self.rules.compatible && left < parts {
             self.taken[index].push((key, parts - left));
         }
+        self.end_useless(now, links);
     }
 
     /// Fills `parts` of the resting order at place `at`; is it gone?
@@ -192,105 +233,58 @@ impl Venue {
         let order = &mut self.own[index].orders_mut()[at];
         let tick = order.image.tick;
         order.image.execute(now, true, tick, parts, self.rules.scale.parts_per_lot);
-        links.answer(now, order.image, Tells::Fill);
-        let done = order.image.status == Status::Filled;
+        let image = order.image;
+        order.credit = 0;
+        links.answer(now, image, Tells::Fill);
+        let done = image.status == Status::Filled;
         if done {
-            self.own[index].remove(at);
+            self.remove(index, at);
         }
+        self.book_fill(&image, now);
         done
     }
 
-    /// Handles a request that arrives at `now`.
-    pub fn request(&mut self, request: &Request, now: i64, links: &mut Links) {
-        match request.verb {
-            Verb::New => self.accept(request.image, now, links),
-            Verb::Cancel => match self.take(request.image.id) {
-                Some(order) => {
-                    let image = Image { status: Status::Canceled, exchange_ns: now, ..order.image };
-                    links.answer(now, image, Tells::State);
-                }
-                None => self.reject(request, now, links),
-            },
-            Verb::Modify => self.modify(request, now, links),
+    fn book_fill(&mut self, image: &Image, now: i64) {
+        self.account.book(image);
+        self.watch(now);
+    }
+
+    /// Reduce-only orders that have nothing left to reduce end.
+    fn end_useless(&mut self, now: i64, links: &mut Links) {
+        if self.reducing == 0 {
+            return;
         }
-    }
-
-    fn reject(&self, request: &Request, now: i64, links: &mut Links) {
-        links.answer(now, Image { exchange_ns: now, ..request.image }, Tells::Rejected);
-    }
-
-    fn take(&mut self, id: u64) -> Option<Resting> {
-        self.own.iter_mut().find_map(|own| own.take(id))
-    }
-
-    /// The new quantity is the whole order's: what was executed counts towards it.
-    fn modify(&mut self, request: &Request, now: i64, links: &mut Links) {
-        let wanted = &request.image;
-        let Some(order) = self.own.iter_mut().find_map(|own| own.get_mut(wanted.id)) else {
-            return self.reject(request, now, links);
-        };
-        let old = order.image;
-        let leaves = wanted.qty - old.executed();
-        let grows = if self.rules.compatible { wanted.qty > old.leaves } else { leaves > old.leaves };
-        let status = if old.executed() > 0 { Status::PartiallyFilled } else { Status::New };
-        let image = Image {
-            tick: wanted.tick,
-            qty: wanted.qty,
-            leaves,
-            status,
-            exchange_ns: now,
-            requested_ns: wanted.requested_ns,
-            ..old
-        };
-        if leaves <= 0 {
-            self.take(wanted.id);
-            links.answer(now, Image { leaves: 0, status: Status::Canceled, ..image }, Tells::State);
-        } else if wanted.tick != old.tick || grows {
-            self.take(wanted.id);
-            self.accept(image, now, links);
-        } else {
-            order.image = image;
-            order.credit = order.credit.min(leaves - 1);
-            links.answer(now, image, Tells::State);
-        }
-    }
-
-    /// An order comes to rest behind what is displayed; one that traded on arrival has been told of already.
-    fn rest(&mut self, mut image: Image, told: bool, now: i64, links: &mut Links) {
-        let index = super::index_of(image.side);
-        let key = key_of(image.side, image.tick);
-        image.ahead = self.book.parts_at(index, key);
-        if !image.status.is_active() {
-            image.status = Status::New;
-        }
-        image.exchange_ns = now;
-        let place = QueuePlace::behind(self.rules.float(image.ahead));
-        self.own[index].insert(Resting { image, key, place, credit: 0 });
-        if !told {
-            links.answer(now, image, Tells::State);
-        }
-    }
-
-    fn expire(&self, image: Image, now: i64, links: &mut Links) {
-        links.answer(now, Image { status: Status::Expired, exchange_ns: now, ..image }, Tells::State);
-    }
-
-    /// Accepts a new order, or a modified one as if it were new.
-    fn accept(&mut self, image: Image, now: i64, links: &mut Links) {
-        if self.crosses(&image) {
-            return match image.time_in_force {
-                TimeInForce::Gtx => self.expire(image, now, links),
-                TimeInForce::Gtc | TimeInForce::Ioc | TimeInForce::Fok => self.take_market(image, now, links),
-            };
-        }
-        match image.time_in_force {
-            TimeInForce::Gtc | TimeInForce::Gtx if image.kind == super::orders::OrderKind::Limit => {
-                self.rest(image, false, now, links);
-            }
-            TimeInForce::Gtc | TimeInForce::Gtx | TimeInForce::Ioc | TimeInForce::Fok => {
-                self.expire(image, now, links);
+        for side in [Side::Buy, Side::Sell] {
+            let index = super::index_of(side);
+            while self.reducible(side) == 0
+                && let Some(at) = self.own[index].orders().iter().position(|order| order.image.reduce_only)
+            {
+                let order = self.remove(index, at);
+                self.expire(order.image, Reason::NotReducing, now, links);
             }
         }
+    }
+
+    fn remove(&mut self, index: usize, at: usize) -> Resting {
+        let order = self.own[index].remove(at);
+        self.reducing -= usize::from(order.image.reduce_only);
+        order
+    }
+}
+
+/// The most that a resting order may still fill, where `position` is what is held.
+const fn most_of(order: &Resting, position: i64) -> i64 {
+    let image = &order.image;
+    let held = match image.side {
+        Side::Buy => -position,
+        Side::Sell => position,
+    };
+    if !image.reduce_only || held >= image.leaves {
+        image.leaves
+    } else if held < 0 {
+        0
+    } else {
+        held
     }
 }
 
@@ -307,9 +301,10 @@ fn compatible_share(order: &mut Resting, key: i32, traded: i64, queue: &QueueMod
     }
 }
 
-/// What of the `left` parts of a trade reaches the order: all it needs beyond its price, what its queue leaves at it.
-fn realistic_share(order: &mut Resting, key: i32, left: i64, queue: &QueueModel, rules: &Rules) -> i64 {
-    let wanted = order.image.leaves - order.credit;
+/// What of the `left` parts of a trade reaches the order: all it needs of its `most` beyond its price, what its queue
+/// leaves at it.
+fn realistic_share(order: &mut Resting, most: i64, key: i32, left: i64, queue: &QueueModel, rules: &Rules) -> i64 {
+    let wanted = (most - order.credit).max(0);
     if order.key > key {
         return left.min(wanted);
     }

@@ -3,18 +3,20 @@
 #![allow(dead_code, clippy::unwrap_used)]
 
 pub mod oracle;
+pub mod peer;
 
 use std::sync::Arc;
 
-use optiflow_base::money::Side;
+use optiflow_base::money::{Price, Side};
 use optiflow_sim::replay::feed::{Blocks, Feed};
 use optiflow_sim::replay::latency::Latency;
 use optiflow_sim::replay::local::Order;
-use optiflow_sim::replay::orders::{Answer, OrderKind, Status, Tells, TimeInForce};
+use optiflow_sim::replay::orders::{Answer, OrderKind, Reason, Status, Tells, TimeInForce};
 use optiflow_sim::replay::queue::QueueModel;
 use optiflow_sim::replay::rows::{Kind, MarketRow, Row, arrange};
 use optiflow_sim::replay::run::{Outcome, run};
 use optiflow_sim::replay::script::{Action, Script, Step};
+use optiflow_sim::replay::terms::{SelfTrade, Terms};
 use optiflow_sim::replay::{ReplayConfig, ReplayError, Scale};
 
 /// Tick 0.1, lot 0.001, whole lots.
@@ -32,29 +34,43 @@ pub fn config() -> ReplayConfig {
         compatible: false,
         maker_fee_ppm: 200,
         taker_fee_ppm: 500,
+        terms: Terms::default(),
     }
 }
 
-/// Lines `ms kind side tick parts`; the local side learns 2 ms later. Blank lines and `#` lines are skipped.
+/// Lines `ms kind side tick parts`; the local side learns 2 ms later. Also `ms mark PRICE` and `ms funding RATE NEXT_MS`.
+/// Blank lines and `#` lines are skipped.
 pub fn market(text: &str) -> Vec<Row> {
     arrange(&lines(text).map(|words| market_row(&words)).collect::<Vec<_>>()).unwrap()
 }
 
 fn market_row(words: &[&str]) -> MarketRow {
-    let [at, kind, side, tick, parts] = words else { panic!("a market line has five words: {words:?}") };
-    let exchange_ns = at.parse::<i64>().unwrap() * MILLI;
-    let kind = match *kind {
+    let exchange_ns = words[0].parse::<i64>().unwrap() * MILLI;
+    let local_ns = exchange_ns + 2 * MILLI;
+    let kind = match words[1] {
         "depth" => Kind::Depth,
+        "snapshot" => Kind::Snapshot,
         "top" => Kind::Top,
         "trade" => Kind::Trade,
+        "clear" if words.len() == 2 => Kind::ClearBoth,
         "clear" => Kind::Clear,
+        "mark" => return MarketRow::mark(exchange_ns, local_ns, words[2].parse().unwrap()),
+        "funding" => {
+            let rate = words[2].parse::<Price>().unwrap().units();
+            return MarketRow::funding(exchange_ns, local_ns, rate.try_into().unwrap(), words[3].parse().unwrap());
+        }
         other => panic!("kind {other}"),
     };
+    if kind == Kind::ClearBoth {
+        return MarketRow { kind, side: Side::Buy, exchange_ns, local_ns, tick: 0, parts: 0 };
+    }
+    let [_, _, side, tick, parts] = words else { panic!("a market line has five words: {words:?}") };
     let (tick, parts) = (tick.parse().unwrap(), parts.parse().unwrap());
-    MarketRow { kind, side: side_of(side), exchange_ns, local_ns: exchange_ns + 2 * MILLI, tick, parts }
+    MarketRow { kind, side: side_of(side), exchange_ns, local_ns, tick, parts }
 }
 
-/// Lines `ms submit id side tick parts tif`, `ms cancel id`, `ms modify id tick parts`, `ms clear`.
+/// Lines `ms submit id side tick parts tif` (more words: `reduce`, an STP mode), `ms cancel id`, `ms modify id tick parts`,
+/// `ms clear`.
 pub fn script(text: &str) -> Script {
     Script::new(lines(text).map(|words| step(&words)).collect())
 }
@@ -72,8 +88,10 @@ fn step(words: &[&str]) -> Step {
                 "MARKET" => (OrderKind::Market, TimeInForce::Ioc),
                 other => panic!("tif {other}"),
             };
-            let (id, tick) = (number(2) as u64, number(4) as i32);
-            Action::Submit(Order { id, side: side_of(words[3]), kind, time_in_force, tick, parts: number(5) })
+            let order = Order::limit(number(2) as u64, side_of(words[3]), time_in_force, number(4) as i32, number(5));
+            let reduce_only = words[7..].contains(&"reduce");
+            let self_trade = words[7..].iter().find_map(|word| word.parse::<SelfTrade>().ok());
+            Action::Submit(Order { kind, reduce_only, self_trade, ..order })
         }
         "cancel" => Action::Cancel { id: number(2) as u64 },
         "modify" => Action::Modify { id: number(2) as u64, tick: number(3) as i32, parts: number(4) },
@@ -108,8 +126,10 @@ pub fn answer_text(answer: &Answer) -> String {
     };
     let head = format!("{} {}", answer.local_ns / MILLI, image.id);
     match answer.tells {
-        Tells::State => format!("{head} {status} left {}", image.leaves),
-        Tells::Rejected => format!("{head} rejected {status}"),
+        Tells::State if answer.reason == Reason::None => format!("{head} {status} left {}", image.leaves),
+        Tells::State => format!("{head} {status} left {} {}", image.leaves, answer.reason.name()),
+        Tells::Rejected if answer.reason == Reason::None => format!("{head} rejected {status}"),
+        Tells::Rejected => format!("{head} rejected {}", answer.reason.name()),
         Tells::Fill => {
             let role = if image.maker { "made" } else { "took" };
             format!("{head} {status} {role} {}@{} left {}", image.exec_qty, image.exec_tick, image.leaves)

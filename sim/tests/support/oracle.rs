@@ -11,6 +11,7 @@ use optiflow_sim::replay::orders::{Answer, Status, Tells};
 use optiflow_sim::replay::rows::{Kind, MarketRow, Row, arrange};
 use optiflow_sim::replay::run::{Outcome, run};
 use optiflow_sim::replay::script::Script;
+use optiflow_sim::replay::terms::Terms;
 use optiflow_sim::replay::{ReplayConfig, Scale};
 use serde_json::Value;
 
@@ -80,6 +81,7 @@ impl Oracle {
             compatible,
             maker_fee_ppm: -50,
             taker_fee_ppm: 700,
+            terms: Terms::default(),
         };
         let mut script = Script::parse(&self.read(&case.text("actions")), &scale()).unwrap();
         let outcome = run(&config, Feed::memory(self.rows(case)), &mut script).unwrap();

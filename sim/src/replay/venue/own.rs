@@ -15,14 +15,13 @@ pub(super) struct Resting {
 }
 
 impl Resting {
-    /// Gives it `parts` of the market's volume; answers how many fill now.
-    pub(super) fn give(&mut self, parts: i64, partial_fills: bool) -> i64 {
+    /// Gives it `parts` of the market's volume, of which it may fill `most`; answers how many fill now.
+    pub(super) fn give(&mut self, parts: i64, most: i64, partial_fills: bool) -> i64 {
         if partial_fills {
             return parts;
         }
-        self.credit += parts;
-        assert!(self.credit <= self.image.leaves, "nobody is given more than it wants");
-        if self.credit == self.image.leaves { self.credit } else { 0 }
+        self.credit = (self.credit + parts).min(most);
+        if self.credit == most { self.credit } else { 0 }
     }
 }
 
@@ -67,6 +66,16 @@ impl Own {
 
     pub(super) fn at_mut(&mut self, key: i32) -> impl Iterator<Item = &mut Resting> {
         self.orders.iter_mut().skip_while(move |order| order.key > key).take_while(move |order| order.key == key)
+    }
+
+    /// The oldest order at `key`, and its place.
+    pub(super) fn first_at(&self, key: i32) -> Option<(usize, &Resting)> {
+        self.orders.iter().enumerate().find(|(_, order)| order.key == key)
+    }
+
+    /// The best key below `key`.
+    pub(super) fn next_below(&self, key: i32) -> Option<i32> {
+        self.orders.iter().map(|order| order.key).find(|other| *other < key)
     }
 
     pub(super) fn get(&self, id: u64) -> Option<&Resting> {

@@ -1,12 +1,15 @@
 //! Our orders that meet the displayed book when they arrive.
 //!
 //! Compatible rules take in the peer's conventions: a whole order at the best price, or level by level with the
-//! remainder at the limit. Realistic rules take what is displayed and not yet taken by us, and no more.
+//! remainder at the limit. Realistic rules take what is displayed and not yet taken by us, and no more; where orders of
+//! ours meet, one of them ends.
 
 use optiflow_base::money::Side;
 
 use super::super::ladder::NONE;
-use super::super::orders::{Image, Links, OrderKind, Status, Tells, TimeInForce};
+use super::super::links::Links;
+use super::super::orders::{Image, OrderKind, Reason, Status, Tells, TimeInForce};
+use super::super::terms::SelfTrade;
 use super::super::{index_of, key_of};
 use super::Venue;
 
@@ -18,6 +21,18 @@ impl Venue {
             OrderKind::Market => other != NONE,
             OrderKind::Limit => other != NONE && key_of(image.side, image.tick) + other >= 0,
         }
+    }
+
+    /// Does the order meet one of ours that rests, and may not?
+    pub(super) fn meets_own(&self, image: &Image) -> bool {
+        let own = self.own[1 - index_of(image.side)].best();
+        let minds = image.self_trade != SelfTrade::None && image.time_in_force != TimeInForce::Fok;
+        minds
+            && own != NONE
+            && match image.kind {
+                OrderKind::Market => true,
+                OrderKind::Limit => key_of(image.side, image.tick) + own >= 0,
+            }
     }
 
     pub(super) fn take_market(&mut self, image: Image, now: i64, links: &mut Links) {
@@ -46,7 +61,7 @@ impl Venue {
         };
         let is_limit = image.kind == OrderKind::Limit;
         if is_limit && image.time_in_force == TimeInForce::Fok && !self.is_enough(&image, limit) {
-            return self.expire(image, now, links);
+            return self.expire(image, Reason::None, now, links);
         }
         let rests_at_limit = is_limit && image.time_in_force == TimeInForce::Gtc;
         // The peer's sweep for a buyer ends one level before the limit, where the remainder trades anyway.
@@ -66,7 +81,7 @@ impl Venue {
             let (tick, leaves) = (image.tick, image.leaves);
             self.execute(&mut image, tick, leaves, now, links);
         } else {
-            self.expire(image, now, links);
+            self.expire(image, Reason::None, now, links);
         }
     }
 
@@ -78,26 +93,72 @@ impl Venue {
             OrderKind::Market => NONE + 1,
         };
         if image.time_in_force == TimeInForce::Fok && !self.is_enough(&image, limit) {
-            return self.expire(image, now, links);
+            return self.expire(image, Reason::None, now, links);
         }
         let wanted = image.leaves;
-        let mut next = Some(self.book.best_key(index));
+        let minds_own = self.meets_own(&image);
+        let mut next = self.key_after(index, i32::MAX, minds_own);
         while let Some(key) = next.filter(|key| *key >= limit) {
-            let parts = self.available(index, key).min(image.leaves);
-            if parts > 0 {
-                self.remember_taken(index, key, parts);
-                self.execute(&mut image, key_of(other, key), parts, now, links);
+            if minds_own && !self.meet_own(&mut image, index, key, now, links) {
+                return;
             }
+            self.take_at(&mut image, index, key, i64::MAX, now, links);
             if image.status == Status::Filled {
                 return;
             }
-            next = self.book.key_below(index, key);
+            next = self.key_after(index, key, minds_own);
         }
         if image.kind == OrderKind::Limit && image.time_in_force == TimeInForce::Gtc {
             let told = image.status == Status::PartiallyFilled && image.leaves < wanted;
             self.rest(image, told, now, links);
         } else {
-            self.expire(image, now, links);
+            self.expire(image, Reason::None, now, links);
+        }
+    }
+
+    /// The next displayed level worse than `key`, or one of our orders where it `minds` them.
+    pub(super) fn key_after(&self, index: usize, key: i32, minds_own: bool) -> Option<i32> {
+        let best = self.book.best_key(index);
+        let market = if best < key { Some(best).filter(|best| *best != NONE) } else { self.book.key_below(index, key) };
+        if minds_own { market.max(self.own[index].next_below(key)) } else { market }
+    }
+
+    /// The order meets ours that rest at `key`, after what is displayed ahead of them. Does it go on?
+    fn meet_own(&mut self, image: &mut Image, index: usize, key: i32, now: i64, links: &mut Links) -> bool {
+        let wanted = image.leaves;
+        while let Some((at, order)) = self.own[index].first_at(key) {
+            let ahead = (order.place.front.max(0.0) / self.rules.float(1)).round() as i64;
+            self.take_at(image, index, key, ahead - (wanted - image.leaves), now, links);
+            if image.status == Status::Filled {
+                return false;
+            }
+            if image.self_trade != SelfTrade::ExpireTaker {
+                let met = self.remove(index, at);
+                self.expire(met.image, Reason::SelfTrade, now, links);
+            }
+            if image.self_trade != SelfTrade::ExpireMaker {
+                self.expire(*image, Reason::SelfTrade, now, links);
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Takes what is displayed at `key`, no more than `most`.
+    pub(super) fn take_at(
+        &mut self,
+        image: &mut Image,
+        index: usize,
+        key: i32,
+        most: i64,
+        now: i64,
+        links: &mut Links,
+    ) {
+        let displayed = if key <= self.book.best_key(index) { self.available(index, key) } else { 0 };
+        let parts = displayed.min(most).min(image.leaves);
+        if parts > 0 {
+            self.remember_taken(index, key, parts);
+            self.execute(image, key_of(image.side.opposite(), key), parts, now, links);
         }
     }
 
@@ -127,9 +188,10 @@ impl Venue {
         }
     }
 
-    fn execute(&self, image: &mut Image, tick: i32, parts: i64, now: i64, links: &mut Links) {
+    fn execute(&mut self, image: &mut Image, tick: i32, parts: i64, now: i64, links: &mut Links) {
         image.execute(now, false, tick, parts, self.rules.scale.parts_per_lot);
         links.answer(now, *image, Tells::Fill);
+        self.book_fill(image, now);
     }
 }
 
