@@ -21,6 +21,8 @@ use tungstenite::protocol::frame::CloseFrame;
 use tungstenite::protocol::frame::coding::CloseCode;
 use tungstenite::{Message, WebSocket, accept_hdr_with_config};
 
+use crate::leash::Leash;
+
 /// All connections of one exchange.
 pub struct FarEnd {
     exchange: Rc<RefCell<Exchange>>,
@@ -39,8 +41,17 @@ enum Peer {
 
 /// A connection's bytes, in the clear or through TLS.
 enum Line {
-    Plain(Pipe),
-    Tls(Box<StreamOwned<ServerConnection, Pipe>>),
+    Plain(Leash<Pipe>),
+    Tls(Box<StreamOwned<ServerConnection, Leash<Pipe>>>),
+}
+
+impl Line {
+    const fn leash(&mut self) -> &mut Leash<Pipe> {
+        match self {
+            Line::Plain(leash) => leash,
+            Line::Tls(stream) => &mut stream.sock,
+        }
+    }
 }
 
 impl Read for Line {
@@ -82,6 +93,9 @@ impl FarEnd {
     /// Accepts what was dialled, hands frames to the exchange and the exchange's frames to the connections.
     pub fn step(&mut self, now: Nanos) {
         while let Some((_, pipe)) = self.dialer.accept() {
+            if self.exchange.borrow().refuses_connects(now) {
+                continue;
+            }
             let conn = ConnId(self.next);
             self.next += 1;
             let upgrade = Upgrade { exchange: self.exchange.clone(), conn, now };
@@ -93,7 +107,7 @@ impl FarEnd {
         for (conn, peer) in &mut self.peers {
             *peer = read(&self.exchange, *conn, std::mem::replace(peer, Peer::Gone), now);
         }
-        self.deliver();
+        self.deliver(now);
         self.peers.retain(|(_, peer)| !matches!(peer, Peer::Gone));
     }
 
@@ -105,15 +119,22 @@ impl FarEnd {
     }
 
     fn line(&self, pipe: Pipe) -> Option<Line> {
-        let Some(tls) = &self.tls else { return Some(Line::Plain(pipe)) };
+        let Some(tls) = &self.tls else { return Some(Line::Plain(Leash::new(pipe))) };
         let server = ServerConnection::new(tls.clone()).ok()?;
-        Some(Line::Tls(Box::new(StreamOwned::new(server, pipe))))
+        Some(Line::Tls(Box::new(StreamOwned::new(server, Leash::new(pipe)))))
     }
 
-    fn deliver(&mut self) {
+    fn deliver(&mut self, now: Nanos) {
+        for (_, peer) in &mut self.peers {
+            if let Peer::Up(socket) = peer {
+                // A dead connection is noticed when it is read.
+                let _ = socket.get_mut().leash().step(now);
+            }
+        }
         let mut exchange = self.exchange.borrow_mut();
         while let Some((conn, outgoing)) = exchange.take_outgoing() {
-            let Some((_, Peer::Up(socket))) = self.peers.iter_mut().find(|(id, _)| *id == conn) else { continue };
+            let Some((_, peer)) = self.peers.iter_mut().find(|(id, _)| *id == conn) else { continue };
+            let Peer::Up(socket) = peer else { continue };
             let written = match outgoing {
                 Outgoing::Text(text) => {
                     self.delivered += 1;
@@ -122,6 +143,20 @@ impl FarEnd {
                 Outgoing::Ping(payload) => socket.send(Message::Ping(payload.into())),
                 Outgoing::Close { code, reason } => {
                     socket.close(Some(CloseFrame { code: CloseCode::from(code), reason: reason.into() }))
+                }
+                Outgoing::Dribble { text, pause } => {
+                    self.delivered += 1;
+                    socket.get_mut().leash().slow_down(now, pause);
+                    let sent = socket.send(Message::text(text.as_ref()));
+                    socket.get_mut().leash().speed_up();
+                    sent
+                }
+                Outgoing::Cut { text, after_bytes } => {
+                    socket.get_mut().leash().cut_after(after_bytes);
+                    let sent = if text.is_empty() { Ok(()) } else { socket.send(Message::text(text.as_ref())) };
+                    *peer = Peer::Gone;
+                    exchange.closed(conn);
+                    sent
                 }
             };
             // A frame that does not fit now is queued by tungstenite; a dead connection is noticed when it is read.

@@ -3,7 +3,7 @@
 //! An iteration counts when exactly one frame was waiting, a `bookTicker`, and exactly one order left because of it: from
 //! before feed's step to the moment at which the oms has the sealed record in the socket.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ use optiflow_engine::strategy::{LimitOrder, Orders, Strategy};
 use optiflow_engine::view::View;
 use optiflow_feed::{FeedConfig, FeedSymbol, Silence};
 use optiflow_oms::binance::sign::ApiKey;
-use optiflow_oms::stage::OmsConfig;
+use optiflow_oms::stage::{Guards, OmsConfig};
 use optiflow_oms::time::ExchangeTime;
 use optiflow_risk::{RiskConfig, RiskSymbol};
 use optiflow_sim::binance::auth::Keys;
@@ -178,8 +178,9 @@ fn world(
         taker_fee_ppm: 500,
         speed: 1.0,
         start,
+        rules: Default::default(),
     };
-    let exchange = Exchange::new(ExchangeConfig { core, keys: key.known(), seed: SEED }, source);
+    let exchange = Rc::new(RefCell::new(Exchange::new(ExchangeConfig { core, keys: key.known(), seed: SEED }, source)));
     let instrument = instrument();
     let endpoint = |path: &str| Endpoint {
         host: "localhost".to_owned(),
@@ -234,6 +235,7 @@ fn world(
             stop_timeout: Duration::from_secs(5),
             limits: Limits::orders(),
             seed: SEED,
+            guards: Guards::default(),
         },
     };
     let net = Net { dialer: MemoryDialer::new(PipeOptions::default()), tls: Some(server.clone()) };

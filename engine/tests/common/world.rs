@@ -18,6 +18,7 @@ use optiflow_base::stage::{Progress, Room, Stage};
 use optiflow_engine::engine::{Engine, EngineConfig, EnginePorts, EngineSymbol};
 use optiflow_engine::strategies::scalping_v1::ScalpingV1;
 use optiflow_engine::strategies::scalping_v1::config::ScalpingConfig;
+use optiflow_engine::strategy::Strategy;
 
 use super::{SYMBOL, btcusdt};
 
@@ -38,13 +39,16 @@ pub struct World {
 
 impl World {
     pub fn new(config: ScalpingConfig, intents_len: usize) -> World {
+        World::with(Box::new(ScalpingV1::new(config)), intents_len)
+    }
+
+    pub fn with(strategy: Box<dyn Strategy + Send>, intents_len: usize) -> World {
         let clock = Rc::new(VirtualClock::new(Nanos::from_millis(START_MS)));
         let (market, market_rx) = ring("market", 4_096);
         let (from_oms, from_oms_rx) = ring("oms", 1_024);
         let (from_risk, from_risk_rx) = ring("risk", 1_024);
         let (intents_tx, intents) = ring("intents", intents_len);
         let (log_tx, log) = ring("log", 65_536);
-        let strategy = Box::new(ScalpingV1::new(config));
         let config = EngineConfig {
             symbols: vec![EngineSymbol { instrument: btcusdt(), strategy }],
             epoch: EPOCH,

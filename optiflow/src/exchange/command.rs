@@ -6,23 +6,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use optiflow_base::placement;
+use optiflow_sim::binance::faults::Faults;
 use serde::Serialize;
+use serde_json::{Value, json};
 use signal_hook::consts::{SIGINT, SIGTERM};
 
-use super::{ExchangeError, ExchangeOptions, Ledger, MarketEnd, Running, start};
+use super::{ExchangeError, ExchangeOptions, Ledger, MarketEnd, Report, Running, faults, start_on};
 use crate::cli::ExchangeArgs;
 
 /// Runs the command.
 pub fn run(args: &ExchangeArgs) -> ExitCode {
-    let options = ExchangeOptions {
-        port: args.port,
-        market: args.market.clone(),
-        seed: args.seed,
-        speed: args.speed,
-        tls: !args.no_tls,
-        folder: args.folder.clone(),
-    };
-    match serve(options, args.json) {
+    match options(args).and_then(|options| serve(options, args.reaction.as_deref(), args.json)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error}");
@@ -31,16 +26,37 @@ pub fn run(args: &ExchangeArgs) -> ExitCode {
     }
 }
 
-/// Serves until SIGINT or SIGTERM.
+fn options(args: &ExchangeArgs) -> Result<ExchangeOptions, ExchangeError> {
+    let faults = args.faults.as_deref().map(|path| faults::load(path, args.seed)).transpose();
+    Ok(ExchangeOptions {
+        port: args.port,
+        market: args.market.clone(),
+        seed: args.seed,
+        speed: args.speed,
+        tls: !args.no_tls,
+        folder: args.folder.clone(),
+        faults: faults.map_err(ExchangeError::Faults)?.unwrap_or(Faults::none(args.seed)),
+        reaction: args.reaction.is_some(),
+    })
+}
+
+/// Serves until SIGINT or SIGTERM; writes reaction times to `reaction` where they are measured.
 ///
 /// # Errors
-/// When the exchange cannot be started, or ends by itself.
-pub fn serve(options: ExchangeOptions, json: bool) -> Result<(), ExchangeError> {
+/// When the exchange cannot be started, ends by itself, or what it measured cannot be written.
+pub fn serve(options: ExchangeOptions, reaction: Option<&Path>, json: bool) -> Result<(), ExchangeError> {
     let stop = Arc::new(AtomicBool::new(false));
     for signal in [SIGINT, SIGTERM] {
         signal_hook::flag::register(signal, stop.clone()).map_err(ExchangeError::Signals)?;
     }
-    let running = start(options)?;
+    // A file that cannot be written is better known before the measurement than after it.
+    if let Some(path) = reaction {
+        std::fs::write(path, "").map_err(|error| unwritable(path, error))?;
+    }
+    // The thread that measures never sleeps: on a core of its own, and not on the last, where clients trade.
+    let cores = placement::usable_cores();
+    let core = cores.first().copied().filter(|_| options.reaction && cores.len() > 1);
+    let running = start_on(options, core)?;
     println!("{}", if json { as_json(&running) } else { as_text(&running) });
     let mut over = false;
     while !stop.load(Ordering::Relaxed) {
@@ -57,17 +73,20 @@ pub fn serve(options: ExchangeOptions, json: bool) -> Result<(), ExchangeError> 
         }
         std::thread::sleep(WATCH_INTERVAL);
     }
-    let ledger = running.stop();
-    if !json {
-        println!("{}", summary(&ledger));
-    }
-    Ok(())
+    let (ledger, report) = running.finish();
+    println!("{}", if json { summary_json(&ledger, &report).to_string() } else { summary(&ledger) + &report.text() });
+    reaction.map_or(Ok(()), |path| report.write_reactions(path).map_err(|error| unwritable(path, error)))
+}
+
+fn unwritable(path: &Path, error: std::io::Error) -> ExchangeError {
+    ExchangeError::Reaction { path: path.to_owned(), error }
 }
 
 /// Is it the caller's mistake rather than the machine's?
 pub(crate) fn is_usage(error: &ExchangeError) -> bool {
     match error {
-        ExchangeError::Market(_) | ExchangeError::Speed(_) => true,
+        ExchangeError::Market(_) | ExchangeError::Speed(_) | ExchangeError::Faults(_) => true,
+        ExchangeError::Reaction { .. } => false,
         ExchangeError::Listen { .. }
         | ExchangeError::Folder { .. }
         | ExchangeError::Certificate(_)
@@ -129,6 +148,22 @@ fn summary(ledger: &Ledger) -> String {
         positions.join(", "),
         ledger.wallet
     )
+}
+
+/// What `--json` prints at the end.
+fn summary_json(ledger: &Ledger, report: &Report) -> Value {
+    let positions = ledger.positions.iter().map(|held| (held.symbol.clone(), held.qty.to_string().into()));
+    let mut summary = json!({
+        "orders": ledger.orders.len(),
+        "open_orders": ledger.open_orders().count(),
+        "fills": ledger.fills.len(),
+        "positions": Value::Object(positions.collect()),
+        "wallet": ledger.wallet.to_string(),
+    });
+    if let Value::Object(fields) = &mut summary {
+        fields.extend(report.json());
+    }
+    summary
 }
 
 /// How often the waiting thread looks up.

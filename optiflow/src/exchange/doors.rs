@@ -15,6 +15,8 @@ use tokio::sync::Notify;
 use tokio::sync::mpsc::{self, Receiver, Sender};
 use tokio::task::AbortHandle;
 
+use super::ruler::Ruler;
+
 /// The exchange, its clock and its doors.
 pub struct House {
     exchange: RefCell<Exchange>,
@@ -24,6 +26,8 @@ pub struct House {
     /// When the timer is going to wake; nothing while it does not sleep.
     wakes: Cell<Option<Nanos>>,
     wake: Notify,
+    /// Measures reactions, where that is wanted.
+    ruler: Option<RefCell<Ruler>>,
 }
 
 struct Door {
@@ -33,8 +37,8 @@ struct Door {
 }
 
 impl House {
-    /// A house with no connection.
-    pub fn new(exchange: Exchange, clock: RealClock) -> House {
+    /// A house with no connection, and a ruler where there is one.
+    pub fn new(exchange: Exchange, clock: RealClock, ruler: Option<Ruler>) -> House {
         House {
             exchange: RefCell::new(exchange),
             clock,
@@ -42,7 +46,23 @@ impl House {
             next_id: Cell::new(1),
             wakes: Cell::new(None),
             wake: Notify::new(),
+            ruler: ruler.map(RefCell::new),
         }
+    }
+
+    /// The clock that everything is stamped by.
+    pub fn clock(&self) -> RealClock {
+        self.clock.clone()
+    }
+
+    /// What measures reactions, where that is wanted.
+    pub fn ruler(&self) -> Option<std::cell::RefMut<'_, Ruler>> {
+        self.ruler.as_ref().map(RefCell::borrow_mut)
+    }
+
+    /// Are new connections refused now?
+    pub fn refuses_connects(&self) -> bool {
+        self.exchange.borrow().refuses_connects(self.clock.now())
     }
 
     /// Calls into the exchange; what it wants written is on its way afterwards.
@@ -69,7 +89,7 @@ impl House {
     /// Opens a door for a connection that upgrades, or says how to refuse it.
     pub fn open(&self, path_and_query: &str, peer: IpAddr) -> Result<(ConnId, Receiver<Outgoing>), Response> {
         if self.doors.borrow().len() >= SOCKETS_MAX {
-            return Err(Response { status: 503, headers: Vec::new(), body: Vec::new() });
+            return Err(Response::bare(503));
         }
         let id = ConnId(self.next_id.replace(self.next_id.get() + 1));
         let (frames, queue) = mpsc::channel(QUEUE_LEN);
@@ -123,10 +143,10 @@ impl House {
     fn hand_out(&self, id: ConnId, frame: Outgoing) -> bool {
         let mut doors = self.doors.borrow_mut();
         let Some(door) = doors.get(&id) else { return true };
-        let last = matches!(frame, Outgoing::Close { .. });
+        let last = matches!(frame, Outgoing::Close { .. } | Outgoing::Cut { .. });
         let accepted = !matches!(door.frames.try_send(frame), Err(mpsc::error::TrySendError::Full(_)));
         if last && accepted {
-            // The writer drains its queue, writes the close frame and ends.
+            // The writer drains its queue, writes the close frame or the cut one, and ends.
             doors.remove(&id);
         }
         accepted
@@ -171,9 +191,10 @@ mod tests {
             taker_fee_ppm: 0,
             speed: 50.0,
             start,
+            rules: Default::default(),
         };
         let config = ExchangeConfig { core, keys: keys::make(1).unwrap().to_sim(), seed: 1 };
-        (House::new(Exchange::new(config, source), clock), start)
+        (House::new(Exchange::new(config, source), clock, None), start)
     }
 
     #[test]

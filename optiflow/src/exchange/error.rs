@@ -6,6 +6,8 @@ use std::path::PathBuf;
 
 use optiflow_sim::market::SourceError;
 
+use super::FaultsError;
+
 /// Why no exchange could be started.
 #[derive(Debug)]
 pub enum ExchangeError {
@@ -13,6 +15,15 @@ pub enum ExchangeError {
     Market(SourceError),
     /// The speed is not a positive number.
     Speed(f64),
+    /// The file of faults has problems.
+    Faults(FaultsError),
+    /// The histograms of reactions cannot be written.
+    Reaction {
+        /// Where to.
+        path: PathBuf,
+        /// What the operating system said.
+        error: io::Error,
+    },
     /// The port cannot be listened on.
     Listen {
         /// The port.
@@ -44,6 +55,10 @@ impl fmt::Display for ExchangeError {
         match self {
             ExchangeError::Market(error) => write!(f, "opening the exchange's market: {error}"),
             ExchangeError::Speed(speed) => write!(f, "speed {speed}: must be a positive number"),
+            ExchangeError::Faults(error) => write!(f, "{error}"),
+            ExchangeError::Reaction { path, error } => {
+                write!(f, "writing reaction times to {}: {error}; name a file that can be written", path.display())
+            }
             ExchangeError::Listen { port, error } => {
                 write!(f, "listening on 127.0.0.1:{port}: {error}; choose another port, or 0 for any")
             }

@@ -10,23 +10,30 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 
+use optiflow_sim::binance::faults::Faults;
 use tokio::sync::mpsc;
 
 mod certificate;
 mod command;
 mod doors;
 mod error;
+mod faults;
 mod folder;
 mod http;
 mod keys;
 mod ledger;
+mod reins;
+mod report;
+mod ruler;
 mod server;
 mod socket;
 
 pub(crate) use command::is_usage;
 pub use command::{run, serve};
 pub use error::ExchangeError;
+pub use faults::{FaultsError, load as load_faults};
 pub use ledger::{Ledger, LedgerFill, LedgerOrder, LedgerPosition};
+pub use report::{Reaction, Report};
 
 use folder::Folder;
 use server::Ask;
@@ -46,6 +53,10 @@ pub struct ExchangeOptions {
     pub tls: bool,
     /// Where the CA certificate and the test key are written; a temporary folder, removed at the end, otherwise.
     pub folder: Option<PathBuf>,
+    /// What goes wrong.
+    pub faults: Faults,
+    /// Measure how fast clients react; the exchange's thread then never sleeps.
+    pub reaction: bool,
 }
 
 /// How a market ends.
@@ -123,13 +134,18 @@ pub fn start_on(options: ExchangeOptions, core: Option<usize>) -> Result<Running
 
 impl Running {
     /// Stops the exchange; returns its books as they stood at the end.
-    pub fn stop(mut self) -> Ledger {
-        let ledger = self.ask(Ask::Stop);
+    pub fn stop(self) -> Ledger {
+        self.finish().0
+    }
+
+    /// Stops the exchange; returns its books as they stood at the end, and what else there is to tell.
+    pub fn finish(mut self) -> (Ledger, Report) {
+        let told = self.ask(Ask::Stop);
         if let Some(thread) = self.thread.take() {
             // A thread that panicked has said so itself.
             let _ = thread.join();
         }
-        ledger
+        told
     }
 
     /// The exchange's books as they stand.
@@ -147,11 +163,11 @@ impl Running {
         self.thread.as_ref().is_none_or(JoinHandle::is_finished)
     }
 
-    fn ask(&self, ask: fn(std::sync::mpsc::SyncSender<Ledger>) -> Ask) -> Ledger {
-        let (answer, ledger) = std::sync::mpsc::sync_channel(1);
+    fn ask<T: Default>(&self, ask: fn(std::sync::mpsc::SyncSender<T>) -> Ask) -> T {
+        let (answer, told) = std::sync::mpsc::sync_channel(1);
         // An exchange that is gone has no books to show.
         let sent = self.asks.send(ask(answer));
-        sent.ok().and_then(|()| ledger.recv().ok()).unwrap_or_default()
+        sent.ok().and_then(|()| told.recv().ok()).unwrap_or_default()
     }
 }
 

@@ -23,6 +23,9 @@ use tokio_rustls::TlsAcceptor;
 
 use super::doors::House;
 use super::ledger::{self, Ledger};
+use super::reins::Reined;
+use super::report::Report;
+use super::ruler::Ruler;
 use super::{ExchangeError, ExchangeOptions, MarketEnd, http};
 
 /// What the thread is started with.
@@ -38,8 +41,8 @@ pub struct Plan {
 pub enum Ask {
     /// The books as they stand.
     Ledger(SyncSender<Ledger>),
-    /// The books as they stand, and then the end.
-    Stop(SyncSender<Ledger>),
+    /// The books as they stand and everything else that is told at the end, and then the end.
+    Stop(SyncSender<(Ledger, Report)>),
 }
 
 type Started = (SocketAddr, mpsc::UnboundedSender<Ask>, JoinHandle<()>);
@@ -84,8 +87,12 @@ fn run(plan: Plan, source: Box<dyn Source>, inbox: mpsc::UnboundedReceiver<Ask>,
         };
         let market_end = plan.market_end.clone();
         let tls = plan.tls.clone().map(TlsAcceptor::from);
+        let measures = plan.options.reaction;
         let house = Rc::new(open_house(plan, source));
         drop(ready.send(Ok(address)));
+        if measures {
+            tokio::task::spawn_local(spin());
+        }
         tokio::select! {
             () = accept(house.clone(), listener, tls) => {}
             () = pass_time(&house, &market_end) => {}
@@ -122,9 +129,21 @@ fn open_house(plan: Plan, source: Box<dyn Source>) -> House {
         taker_fee_ppm: TAKER_FEE_PPM,
         speed: plan.options.speed,
         start: clock.now(),
+        rules: Default::default(),
     };
     let config = ExchangeConfig { core, keys: plan.keys, seed: plan.options.seed };
-    House::new(Exchange::new(config, source), clock)
+    let mut exchange = Exchange::new(config, source);
+    if !plan.options.faults.rules().is_empty() {
+        exchange.set_faults(clock.now(), &plan.options.faults);
+    }
+    House::new(exchange, clock, plan.options.reaction.then(Ruler::default))
+}
+
+/// Keeps the thread awake: what is measured is the client, not how long this thread takes to wake.
+async fn spin() {
+    loop {
+        tokio::task::yield_now().await;
+    }
 }
 
 async fn accept(house: Rc<House>, listener: TcpListener, tls: Option<TlsAcceptor>) {
@@ -132,6 +151,7 @@ async fn accept(house: Rc<House>, listener: TcpListener, tls: Option<TlsAcceptor
     // The semaphore is never closed, so it always gives a permit in the end.
     while let Ok(permit) = room.clone().acquire_owned().await {
         match listener.accept().await {
+            Ok(_) if house.refuses_connects() => {}
             Ok((stream, peer)) => {
                 let greeting = greet(house.clone(), stream, peer, tls.clone());
                 tokio::task::spawn_local(async move {
@@ -148,11 +168,13 @@ async fn accept(house: Rc<House>, listener: TcpListener, tls: Option<TlsAcceptor
 async fn greet(house: Rc<House>, stream: TcpStream, peer: SocketAddr, tls: Option<TlsAcceptor>) {
     // Latency is the point; a socket without the option still works.
     let _ = stream.set_nodelay(true);
+    let stream = Reined::new(stream, house.clock());
+    let reins = stream.reins();
     match tls {
-        None => http::serve(house, stream, peer.ip()).await,
+        None => http::serve(house, stream, peer.ip(), reins).await,
         Some(tls) => {
             if let Ok(Ok(stream)) = tokio::time::timeout(TLS_TIMEOUT, tls.accept(stream)).await {
-                http::serve(house, stream, peer.ip()).await;
+                http::serve(house, stream, peer.ip(), reins).await;
             }
         }
     }
@@ -178,7 +200,11 @@ async fn answer(house: &House, mut inbox: mpsc::UnboundedReceiver<Ask>) {
         let books = house.with(|exchange, _| ledger::read(exchange.core()));
         match ask {
             Ask::Ledger(to) => drop(to.send(books)),
-            Ask::Stop(to) => return drop(to.send(books)),
+            Ask::Stop(to) => {
+                let faults = house.with(|exchange, _| exchange.faults_struck().collect());
+                let reactions = house.ruler().map(|ruler| ruler.report()).unwrap_or_default();
+                return drop(to.send((books, Report { faults, reactions })));
+            }
         }
     }
 }

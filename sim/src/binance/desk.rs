@@ -11,6 +11,7 @@ use optiflow_base::clock::Nanos;
 
 use super::algo::Algos;
 use super::errors::ApiError;
+use super::faults::{Fault, Hidden, Liar};
 use super::params::Params;
 use super::records::Records;
 use super::streams::Streams;
@@ -28,6 +29,8 @@ pub struct Desk {
     pub streams: Streams,
     /// What is asked for later.
     pub records: Records,
+    /// What is told otherwise than it is.
+    pub liar: Liar,
     countdowns: BTreeMap<SymbolIndex, Nanos>,
     /// When which good-till-date order expires.
     expiries: BTreeSet<(Nanos, u64)>,
@@ -46,6 +49,7 @@ impl Desk {
         Desk {
             algos: Algos::new(core.config().start),
             triggered: Vec::new(),
+            liar: Liar::new(core.config().start),
             core,
             streams,
             records: Records::default(),
@@ -72,7 +76,7 @@ impl Desk {
         let market = if self.market_failure.is_none() { self.core.next_due() } else { None };
         let countdown = self.countdowns.values().min().copied();
         let expiry = self.expiries.first().map(|(at, _)| *at);
-        [market, countdown, expiry, self.streams.next_due()].into_iter().flatten().min()
+        [market, countdown, expiry, self.streams.next_due(), self.liar.next_second()].into_iter().flatten().min()
     }
 
     /// Why the market stands still, if it does.
@@ -94,6 +98,9 @@ impl Desk {
 
     /// Cancels an order.
     pub fn cancel(&mut self, now: Nanos, symbol: SymbolIndex, key: &OrderKey) -> Result<Order, Reject> {
+        if self.core.order(symbol, key).is_some_and(|order| self.liar.hides(now, Hidden::Cancel, order.id)) {
+            return Err(Reject::UnknownOrder);
+        }
         let cancelled = self.core.cancel(now, symbol, key, &mut self.events);
         self.publish(now);
         cancelled
@@ -133,12 +140,13 @@ impl Desk {
         Ok(())
     }
 
-    /// Starts, restarts or (with nothing) stops the dead-man's switch of a symbol.
+    /// Starts, restarts or (with nothing) stops the dead-man's switch of a symbol. It goes off once, at the first look
+    /// after its time, and cancels the symbol's open orders; conditional orders that wait are not among them.
     pub fn set_countdown(&mut self, now: Nanos, symbol: SymbolIndex, countdown: Duration) {
         if countdown.is_zero() {
             self.countdowns.remove(&symbol);
         } else {
-            self.countdowns.insert(symbol, now + countdown);
+            self.countdowns.insert(symbol, Nanos((now + countdown).0.next_multiple_of(COUNTDOWN_LOOK_NS)));
         }
     }
 
@@ -192,7 +200,23 @@ impl Desk {
             let _expired = self.core.expire(now, id, &mut self.events);
             self.publish(now);
         }
+        if self.liar.second(now) {
+            self.lie(now);
+        }
         self.streams.advance(now, &self.core);
+    }
+
+    /// What goes wrong by the second.
+    fn lie(&mut self, now: Nanos) {
+        let symbols = 0..self.core.listings().len();
+        self.liar.keep_books(symbols.map(|symbol| self.core.book(symbol)));
+        if self.streams.has_listen_key() {
+            if self.liar.strikes(now, Fault::ListenKeyExpired).is_some() {
+                self.streams.listen_key_expire(now);
+            } else if self.liar.strikes(now, Fault::ListenKeyLost).is_some() {
+                self.streams.listen_key_close(now);
+            }
+        }
     }
 
     fn publish(&mut self, now: Nanos) {
@@ -202,6 +226,9 @@ impl Desk {
                 && let Some(at) = order.placed.terms.good_till.filter(|_| !order.status.is_open())
             {
                 self.expiries.remove(&(at, order.id));
+            }
+            if let CoreEvent::New(order) = &event {
+                self.liar.accepted(now, order.id);
             }
             self.records.note(now, &event);
             self.streams.on_event(now, &event, &self.core);
@@ -224,6 +251,8 @@ pub struct Change {
     pub modify_id: Option<u64>,
 }
 
+/// How often the exchange looks whether a countdown is over.
+const COUNTDOWN_LOOK_NS: u64 = 10_000_000;
 /// How often an order may be amended.
 const AMENDMENTS_MAX: usize = 10_000;
 /// Characters of a client order id that the exchange makes up.

@@ -80,6 +80,50 @@ impl ApiError {
         ApiError::new(-1003, msg).with_status(418).until(until)
     }
 
+    /// -1000 with 503: nobody knows whether it was executed.
+    pub fn unknown() -> ApiError {
+        ApiError::new(-1000, "Unknown error, please check your request or try again later.").with_status(503)
+    }
+
+    /// -1001 with 503: not executed.
+    pub fn internal_error() -> ApiError {
+        ApiError::new(-1001, "Internal error; unable to process your request. Please try again.").with_status(503)
+    }
+
+    /// -1006: nobody knows whether it was executed. Its status is not established: taken for that of its kind.
+    pub fn bus_error() -> ApiError {
+        let msg = "An unexpected response was received from the message bus. Execution status unknown.";
+        ApiError::new(-1006, msg).with_status(503)
+    }
+
+    /// -1007 with 408: nobody knows whether it was executed.
+    pub fn timeout() -> ApiError {
+        let msg = "Timeout waiting for response from backend server. Send status unknown; execution status unknown.";
+        ApiError::new(-1007, msg).with_status(408)
+    }
+
+    /// -1008 with 503: not executed.
+    pub fn throttled() -> ApiError {
+        let msg = "Request throttled by system-level protection. Reduce-only/close-position orders are exempt. \
+                   Please try again.";
+        ApiError::new(-1008, msg).with_status(503)
+    }
+
+    /// -1016 with 503: not executed.
+    pub fn shutting_down() -> ApiError {
+        ApiError::new(-1016, "This service is no longer available.").with_status(503)
+    }
+
+    /// 503 without a code over REST; the code that a frame carries is not established.
+    pub fn service_unavailable() -> ApiError {
+        ApiError::new(-1000, "Service Unavailable.").with_status(503)
+    }
+
+    /// 403 of the firewall, which answers in HTML.
+    pub fn forbidden() -> ApiError {
+        ApiError::new(-1000, "Request blocked.").with_status(403)
+    }
+
     /// -1015: too many orders in a window.
     pub fn too_many_orders(limit: u32, window: &str, until: Nanos) -> ApiError {
         let msg = format!("Too many new orders; current limit is {limit} orders per {window}.");

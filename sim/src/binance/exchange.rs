@@ -12,12 +12,13 @@ use optiflow_base::clock::Nanos;
 use super::auth::{Keys, check_timestamp, rest_payload};
 use super::desk::Desk;
 use super::errors::ApiError;
+use super::faults::{Asked, Fault, Faults, Lie, Words};
 use super::json;
 use super::limits::{Limits, seconds_until};
 use super::params::Params;
 use super::rest::{Answer, Guard, Route, Weight, route};
 use super::ws_api::Sessions;
-use super::{ConnId, Outgoing, Request, Response};
+use super::{ConnId, Delivery, Outgoing, Request, Response};
 use crate::core::{Core, CoreConfig};
 use crate::market::{Source, SourceError};
 
@@ -36,6 +37,8 @@ pub struct ExchangeConfig {
 pub struct Exchange {
     house: House,
     sessions: Sessions,
+    /// When it was last called.
+    now: Nanos,
 }
 
 /// What requests of either kind are served from.
@@ -48,21 +51,61 @@ pub(super) struct House {
 impl Exchange {
     /// An exchange on which nothing has happened yet.
     pub fn new(config: ExchangeConfig, source: Box<dyn Source>) -> Exchange {
+        let now = config.core.start;
         let desk = Desk::new(Core::new(config.core, source), config.seed);
         let house = House { keys: config.keys, limits: Limits::default(), desk };
-        Exchange { house, sessions: Sessions::default() }
+        Exchange { house, sessions: Sessions::default(), now }
+    }
+
+    /// From `now` on these faults strike and no others; [`Faults::none`] ends them. What they do lasts no longer than
+    /// they do; frames that were held back still leave at their time.
+    pub fn set_faults(&mut self, now: Nanos, faults: &Faults) {
+        self.advance(now);
+        self.house.desk.liar.set(now, faults);
+    }
+
+    /// How often each fault struck so far.
+    pub fn faults_struck(&self) -> impl Iterator<Item = (Fault, u64)> {
+        self.house.desk.liar.counts()
+    }
+
+    /// Until when nothing that `peer` asks is answered: it is banned, or its weight is used up.
+    pub fn silent_until(&mut self, now: Nanos, peer: IpAddr) -> Option<Nanos> {
+        self.house.limits.silent_until(now, peer)
+    }
+
+    /// Is a new connection refused now? Whoever accepts connections asks before anything else.
+    pub fn refuses_connects(&self, now: Nanos) -> bool {
+        self.house.desk.liar.refuses_connects(now)
     }
 
     /// Answers an HTTP request.
     pub fn rest(&mut self, now: Nanos, request: &Request) -> Response {
         self.advance(now);
-        let Some(route) = route(&request.method, &request.path) else {
-            let refused = self.house.limits.spend(now, request.peer, 1);
-            let error = refused.err().unwrap_or_else(|| ApiError::no_such_path(&request.method, &request.path));
-            return self.house.response(now, request.peer, None, Err(error));
-        };
-        let answer = self.house.rest(now, request, &route);
-        self.house.response(now, request.peer, Some(&route), answer)
+        match self.house.lie(now, request.peer, || Asked::by_request(request)) {
+            Lie::Truth => self.house.answer(now, request),
+            Lie::Refuse(words) => self.house.instead(now, request.peer, words),
+            Lie::Disown(words) => {
+                self.house.answer(now, request);
+                self.house.instead(now, request.peer, words)
+            }
+            Lie::Unread => Response::none(Delivery::Cut { after_bytes: 0 }),
+            Lie::Mute => {
+                self.house.answer(now, request);
+                Response::none(Delivery::Never)
+            }
+            Lie::Cut => {
+                let answer = self.house.answer(now, request);
+                let after_bytes = self.house.desk.liar.cut_at(HEAD_LEN + answer.body.len());
+                Response { delivery: Delivery::Cut { after_bytes }, ..answer }
+            }
+            Lie::Late(delay) => Response { delivery: Delivery::Late(delay), ..self.house.answer(now, request) },
+            Lie::Slow(span) => {
+                let answer = self.house.answer(now, request);
+                let pause = span / u32::try_from(HEAD_LEN + answer.body.len()).unwrap_or(u32::MAX);
+                Response { delivery: Delivery::Dribble { pause }, ..answer }
+            }
+        }
     }
 
     /// A WebSocket upgrade: accepted, or refused with an HTTP answer.
@@ -79,7 +122,7 @@ impl Exchange {
             return Ok(());
         }
         let opened = self.house.desk.streams.open(now, conn, path_and_query);
-        opened.map_err(|status| Response { status, headers: Vec::new(), body: Vec::new() })
+        opened.map_err(Response::bare)
     }
 
     /// A text frame arrived.
@@ -103,6 +146,7 @@ impl Exchange {
 
     /// The connection is gone.
     pub fn closed(&mut self, conn: ConnId) {
+        self.house.desk.liar.closed(conn);
         if !self.sessions.closed(conn) {
             self.house.desk.streams.closed(conn);
         }
@@ -110,17 +154,37 @@ impl Exchange {
 
     /// Lets time pass.
     pub fn advance(&mut self, now: Nanos) {
+        self.now = now;
         self.house.desk.advance(now);
         self.sessions.advance(now);
     }
 
     /// When something is next to be done; until then nothing happens without being asked for.
     pub fn next_due(&self) -> Option<Nanos> {
-        self.house.desk.next_due().into_iter().chain(self.sessions.next_due()).min()
+        let desk = &self.house.desk;
+        [desk.next_due(), self.sessions.next_due(), desk.liar.next_release()].into_iter().flatten().min()
     }
 
     /// The next frame to write. User data goes out before the WebSocket API's answers.
     pub fn take_outgoing(&mut self) -> Option<(ConnId, Outgoing)> {
+        if self.house.desk.liar.is_quiet() {
+            return self.take_honest();
+        }
+        loop {
+            if let Some(held) = self.house.desk.liar.release(self.now) {
+                return Some(held);
+            }
+            let (conn, frame) = self.take_honest()?;
+            let Some(frame) = self.house.desk.liar.pass(self.now, conn, frame) else { continue };
+            if matches!(frame, Outgoing::Cut { .. }) {
+                self.sessions.closed(conn);
+                self.house.desk.streams.closed(conn);
+            }
+            return Some((conn, frame));
+        }
+    }
+
+    fn take_honest(&mut self) -> Option<(ConnId, Outgoing)> {
         self.house.desk.streams.take_outgoing().or_else(|| self.sessions.take_outgoing())
     }
 
@@ -136,6 +200,31 @@ impl Exchange {
 }
 
 impl House {
+    /// What becomes of a request.
+    pub(super) fn lie(&mut self, now: Nanos, peer: IpAddr, asked: impl FnOnce() -> Asked) -> Lie {
+        if !self.desk.liar.is_on() {
+            return Lie::Truth;
+        }
+        self.desk.liar.ask(now, asked(), peer, &mut self.limits)
+    }
+
+    fn answer(&mut self, now: Nanos, request: &Request) -> Response {
+        let Some(route) = route(&request.method, &request.path) else {
+            let refused = self.limits.spend(now, request.peer, 1);
+            let error = refused.err().unwrap_or_else(|| ApiError::no_such_path(&request.method, &request.path));
+            return self.response(now, request.peer, None, Err(error));
+        };
+        let answer = self.rest(now, request, &route);
+        self.response(now, request.peer, Some(&route), answer)
+    }
+
+    /// The answer that is given instead of the true one.
+    fn instead(&mut self, now: Nanos, peer: IpAddr, words: Words) -> Response {
+        let Some((kind, body)) = words.body() else { return self.response(now, peer, None, Err(words.error())) };
+        let headers = vec![("Content-Type", kind.to_owned())];
+        Response { headers, body: body.as_bytes().to_vec(), ..Response::bare(words.error().status) }
+    }
+
     fn rest(&mut self, now: Nanos, request: &Request, route: &Route) -> Answer {
         let body = if request.method == "GET" { &[][..] } else { &request.body };
         let body = std::str::from_utf8(body).map_err(|_| ApiError::illegal_text());
@@ -185,7 +274,7 @@ impl House {
             return Ok(());
         }
         let signature = params.mandatory("signature")?;
-        check_timestamp(now, params)?;
+        check_timestamp(self.desk.liar.server_time(now), params)?;
         let payload = rest_payload(&request.query, body);
         self.keys.check_signature(api_key.unwrap_or_default(), payload.as_bytes(), signature)
     }
@@ -213,7 +302,7 @@ impl House {
                 (error.status, json::text(&error.body()).unwrap_or_default())
             }
         };
-        Response { status, headers, body: body.into_bytes() }
+        Response { headers, body: body.into_bytes(), ..Response::bare(status) }
     }
 }
 
@@ -221,5 +310,7 @@ impl House {
 const WS_API_PATH: &str = "/ws-fapi/v1";
 /// What opening a WebSocket API connection costs.
 const HANDSHAKE_WEIGHT: u32 = 5;
+/// About how long the head of an HTTP answer is: where answers are cut, and how slowly they dribble.
+const HEAD_LEN: usize = 160;
 /// The one refusal that tells the order counts.
 const TOO_MANY_ORDERS: i32 = -1015;

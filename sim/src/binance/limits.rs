@@ -93,6 +93,29 @@ impl Limits {
         Ok(())
     }
 
+    /// Uses up an address's weight of this minute, as another client behind it would.
+    pub fn exhaust(&mut self, now: Nanos, address: IpAddr) {
+        self.peer(now, address).weight.add(now, MINUTE, WEIGHT_MINUTE);
+    }
+
+    /// Bans an address.
+    pub fn ban(&mut self, now: Nanos, address: IpAddr, span: Duration) {
+        self.peer(now, address).banned_until = now + span;
+    }
+
+    /// Until when nothing that an address asks is answered: it is banned, or its weight of this minute is used up.
+    pub fn silent_until(&mut self, now: Nanos, address: IpAddr) -> Option<Nanos> {
+        let peer = self.peer(now, address);
+        let spent = (peer.weight.used(now, MINUTE) >= WEIGHT_MINUTE).then(|| end_of(now, MINUTE));
+        spent.into_iter().chain((now < peer.banned_until).then_some(peer.banned_until)).max()
+    }
+
+    /// Fills the account's ten seconds, as another client of it would.
+    pub fn fill_orders(&mut self, now: Nanos) {
+        let room = ORDERS_TEN_SECONDS.saturating_sub(self.orders_ten_seconds.used(now, TEN_SECONDS));
+        self.orders_ten_seconds.add(now, TEN_SECONDS, room);
+    }
+
     /// Weight that an address used in this minute.
     pub fn weight(&mut self, now: Nanos, address: IpAddr) -> u32 {
         self.peer(now, address).weight.used(now, MINUTE)

@@ -8,17 +8,19 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 pub mod auth;
+pub mod errors;
 pub mod exchange;
+pub mod faults;
+pub mod limits;
 pub mod streams;
 pub mod tape;
 
 mod algo;
 mod desk;
-mod errors;
 mod json;
-mod limits;
 mod params;
 mod records;
 mod rest;
@@ -44,6 +46,20 @@ pub enum Outgoing {
         code: u16,
         /// Reason.
         reason: String,
+    },
+    /// A text frame in which the connection breaks; it is forgotten already.
+    Cut {
+        /// The frame; empty when nothing is written at all.
+        text: Arc<str>,
+        /// How many bytes of what is written for the frame still leave, before the connection is cut without a word.
+        after_bytes: usize,
+    },
+    /// A text frame that is written byte by byte.
+    Dribble {
+        /// The frame.
+        text: Arc<str>,
+        /// How long to wait before each byte.
+        pause: Duration,
     },
 }
 
@@ -73,4 +89,40 @@ pub struct Response {
     pub headers: Vec<(&'static str, String)>,
     /// Body.
     pub body: Vec<u8>,
+    /// How it leaves.
+    pub delivery: Delivery,
+}
+
+/// How an HTTP answer leaves: whoever has the socket carries it out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Delivery {
+    /// At once and whole.
+    #[default]
+    Whole,
+    /// So much later.
+    Late(Duration),
+    /// The connection is cut without a word after so many bytes of the answer, its head included.
+    Cut {
+        /// How many bytes leave; zero also where there is no answer at all.
+        after_bytes: usize,
+    },
+    /// Never; the connection stays open. The status is zero, as for whatever was not answered.
+    Never,
+    /// Byte by byte.
+    Dribble {
+        /// How long to wait before each byte.
+        pause: Duration,
+    },
+}
+
+impl Response {
+    /// No answer: status zero, as for whatever was not answered.
+    pub const fn none(delivery: Delivery) -> Response {
+        Response { status: 0, headers: Vec::new(), body: Vec::new(), delivery }
+    }
+
+    /// An answer without a body.
+    pub const fn bare(status: u16) -> Response {
+        Response { status, headers: Vec::new(), body: Vec::new(), delivery: Delivery::Whole }
+    }
 }

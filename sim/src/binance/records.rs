@@ -93,7 +93,7 @@ impl Records {
                     self.amended.remove(&order.id);
                 }
             }
-            CoreEvent::New(_) | CoreEvent::Amended(_) => {}
+            CoreEvent::New(_) | CoreEvent::Amended(_) | CoreEvent::Liquidation { .. } => {}
         }
     }
 

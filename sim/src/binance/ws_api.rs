@@ -12,6 +12,7 @@ use std::time::Duration;
 use optiflow_base::clock::Nanos;
 
 use super::exchange::House;
+use super::faults::{Asked, Lie, dribble};
 use super::params::Params;
 use super::{ConnId, Outgoing};
 
@@ -71,8 +72,30 @@ impl Sessions {
     /// Serves a frame.
     pub fn text(&mut self, now: Nanos, conn: ConnId, text: &str, house: &mut House) {
         let Some(session) = self.sessions.get_mut(&conn) else { return };
-        let answer = methods::serve(now, session, text, house);
-        self.outgoing.push_back((conn, Outgoing::Text(Arc::from(answer))));
+        let lie = house.lie(now, session.peer, || Asked::by_frame(text));
+        let answer: Arc<str> = match lie {
+            Lie::Unread => "".into(),
+            Lie::Refuse(words) => methods::instead(now, text, words).into(),
+            Lie::Disown(words) => {
+                methods::serve(now, session, text, house);
+                methods::instead(now, text, words).into()
+            }
+            Lie::Truth | Lie::Mute | Lie::Cut | Lie::Late(_) | Lie::Slow(_) => {
+                methods::serve(now, session, text, house).into()
+            }
+        };
+        let frame = match lie {
+            Lie::Truth | Lie::Refuse(_) | Lie::Disown(_) => Outgoing::Text(answer),
+            Lie::Mute => return,
+            Lie::Late(delay) => return house.desk.liar.hold(now + delay, conn, Outgoing::Text(answer)),
+            Lie::Slow(span) => dribble(answer, span),
+            Lie::Unread => Outgoing::Cut { text: answer, after_bytes: 0 },
+            Lie::Cut => house.desk.liar.cut_within(answer),
+        };
+        if matches!(frame, Outgoing::Cut { .. }) {
+            self.closed(conn);
+        }
+        self.outgoing.push_back((conn, frame));
     }
 
     /// A pong arrived; one that answers no ping counts for nothing.
@@ -143,6 +166,7 @@ mod tests {
                 Outgoing::Text(text) => format!("{} {text}", conn.0),
                 Outgoing::Ping(payload) => format!("{} ping {}", conn.0, String::from_utf8(payload).unwrap()),
                 Outgoing::Close { code, reason } => format!("{} close {code} {reason}", conn.0),
+                Outgoing::Cut { .. } | Outgoing::Dribble { .. } => panic!("only the liar does that"),
             })
             .collect()
     }

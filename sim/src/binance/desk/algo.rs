@@ -43,7 +43,7 @@ impl Desk {
                 let (watched, price) = match &tick.what {
                     Tick::Trade { price, .. } => (Watched::Contract, *price),
                     Tick::Mark { mark, .. } => (Watched::Mark, *mark),
-                    Tick::Snapshot { .. } | Tick::Depth { .. } | Tick::Top { .. } => return,
+                    Tick::Snapshot { .. } | Tick::Depth { .. } | Tick::Top { .. } | Tick::Single { .. } => return,
                 };
                 let touched = self.algos.triggered_by(tick.symbol, watched, price);
                 let fresh: Vec<u64> = touched.into_iter().filter(|id| !self.triggered.contains(id)).collect();
@@ -60,6 +60,7 @@ impl Desk {
             | CoreEvent::Ended { .. }
             | CoreEvent::New(_)
             | CoreEvent::Amended(_)
+            | CoreEvent::Liquidation { .. }
             | CoreEvent::Funding { .. } => {}
         }
     }

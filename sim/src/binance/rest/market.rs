@@ -47,8 +47,8 @@ pub fn ping(_: &mut Desk, _: Nanos, _: &Params) -> Answer {
 }
 
 /// GET time.
-pub fn time(_: &mut Desk, now: Nanos, _: &Params) -> Answer {
-    Ok(format!("{{\"serverTime\":{}}}", now.millis()))
+pub fn time(desk: &mut Desk, now: Nanos, _: &Params) -> Answer {
+    Ok(format!("{{\"serverTime\":{}}}", desk.liar.server_time(now).millis()))
 }
 
 /// GET depth, `depth`.
@@ -57,7 +57,8 @@ pub fn depth(desk: &mut Desk, now: Nanos, params: &Params) -> Answer {
     let limit = params.integer("limit")?.unwrap_or(500);
     let levels = usize::try_from(limit).ok().filter(|levels| DEPTH_LIMITS.contains(levels));
     let levels = levels.ok_or_else(|| ApiError::new(-4021, format!("{limit} is not valid depth limit")))?;
-    let (book, listing) = (desk.core.book(symbol), desk.listing(symbol));
+    let listing = &desk.core.listings()[symbol];
+    let book = desk.liar.stale_book(now, symbol).unwrap_or_else(|| desk.core.book(symbol));
     let side = |side| book.levels(side).take(levels).map(|level| json::level(level, listing)).collect();
     json::text(&DepthBody {
         last_id: book.last_id(),

@@ -7,6 +7,7 @@ use super::placement::order_key;
 use super::{Answer, DAY_MS, Route, page, week, window};
 use crate::binance::desk::Desk;
 use crate::binance::errors::ApiError;
+use crate::binance::faults::Hidden;
 use crate::binance::json::{self, FillRow, OrderRow};
 use crate::binance::limits::order_entries;
 use crate::binance::params::Params;
@@ -33,19 +34,23 @@ pub fn route(method: &str, path: &str) -> Option<Route> {
 /// GET order, `order.status`.
 pub fn order(desk: &mut Desk, now: Nanos, params: &Params) -> Answer {
     let symbol = desk.symbol(params)?;
-    let order = desk.core.order(symbol, &order_key(params)?).filter(|order| !is_forgotten(order, now));
+    let order = desk.core.order(symbol, &order_key(params)?);
+    let order = order.filter(|order| !is_forgotten(order, now) && !desk.liar.hides(now, Hidden::Query, order.id));
     json::text(&OrderRow::new(order.ok_or_else(ApiError::no_such_order)?, desk.listing(symbol)))
 }
 
-fn open_order(desk: &mut Desk, _: Nanos, params: &Params) -> Answer {
+fn open_order(desk: &mut Desk, now: Nanos, params: &Params) -> Answer {
     let symbol = desk.symbol(params)?;
-    let order = desk.core.order(symbol, &order_key(params)?).filter(|order| order.status.is_open());
+    let order = desk.core.order(symbol, &order_key(params)?);
+    let order = order.filter(|order| order.status.is_open() && !desk.liar.hides(now, Hidden::Query, order.id));
     json::text(&OrderRow::new(order.ok_or_else(ApiError::no_such_order)?, desk.listing(symbol)))
 }
 
-fn open_orders(desk: &mut Desk, _: Nanos, params: &Params) -> Answer {
+fn open_orders(desk: &mut Desk, now: Nanos, params: &Params) -> Answer {
     let symbol = desk.optional_symbol(params)?;
-    json::text(&rows(desk, desk.core.open_orders(symbol)))
+    let mut orders = desk.core.open_orders(symbol);
+    orders.retain(|order| !desk.liar.hides(now, Hidden::Listing, order.id));
+    json::text(&rows(desk, orders))
 }
 
 fn all_orders(desk: &mut Desk, now: Nanos, params: &Params) -> Answer {
@@ -57,7 +62,8 @@ fn all_orders(desk: &mut Desk, now: Nanos, params: &Params) -> Answer {
     let (start, end) = week(now, params, 7, from.is_some())?;
     let wanted = |order: &&Order| {
         let created = order.created.millis();
-        order.id >= from.unwrap_or(0) && (start..=end).contains(&created) && !is_forgotten(order, now)
+        let shown = !is_forgotten(order, now) && !desk.liar.hides(now, Hidden::Listing, order.id);
+        order.id >= from.unwrap_or(0) && (start..=end).contains(&created) && shown
     };
     let mut orders: Vec<&Order> = symbols.flat_map(|symbol| desk.core.all_orders(symbol)).filter(wanted).collect();
     orders.sort_by_key(|order| order.id);

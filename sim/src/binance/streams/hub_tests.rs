@@ -20,6 +20,7 @@ fn frames(hub: &mut Hub) -> Vec<String> {
             Outgoing::Text(text) => format!("{id} {text}"),
             Outgoing::Ping(payload) => format!("{id} ping {}", String::from_utf8(payload).unwrap()),
             Outgoing::Close { code, reason } => format!("{id} close {code} {reason}"),
+            Outgoing::Cut { .. } | Outgoing::Dribble { .. } => panic!("only the liar does that"),
         })
         .collect()
 }

@@ -42,6 +42,13 @@ impl ListenKey {
         Some(current.key.clone())
     }
 
+    /// Lets the key's hour end at `now`.
+    pub fn hasten(&mut self, now: Nanos) {
+        if let Some(current) = &mut self.current {
+            current.expires = now;
+        }
+    }
+
     /// Forgets the key.
     pub fn close(&mut self) {
         self.current = None;

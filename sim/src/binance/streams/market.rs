@@ -94,7 +94,7 @@ impl MarketStreams {
                 self.top_changed(symbol, Top { update_id: *update_id, bid: *bid, ask: *ask, changed: tick.at }, hub);
             }
             // Marks are pushed by the clock.
-            Tick::Mark { .. } => {}
+            Tick::Mark { .. } | Tick::Single { .. } => {}
         }
     }
 

@@ -78,6 +78,7 @@ impl Streams {
             | CoreEvent::Fill { .. }
             | CoreEvent::Amended(_)
             | CoreEvent::Ended { .. }
+            | CoreEvent::Liquidation { .. }
             | CoreEvent::Funding { .. } => {
                 self.user.event(now, event, |symbol| core.reference_price(symbol), &mut self.hub);
             }
@@ -128,6 +129,18 @@ impl Streams {
     pub fn listen_key_keep(&mut self, now: Nanos) -> Option<String> {
         self.user.advance(now, &mut self.hub);
         self.user.key().keep(now)
+    }
+
+    /// Is a listen key alive?
+    pub fn has_listen_key(&self) -> bool {
+        self.user.next_due().is_some()
+    }
+
+    /// Lets the listen key expire before its time.
+    pub fn listen_key_expire(&mut self, now: Nanos) {
+        self.user.settle(&mut self.hub);
+        self.user.key().hasten(now);
+        self.user.advance(now, &mut self.hub);
     }
 
     /// Ends the listen key; whoever listens with it hears nothing more.

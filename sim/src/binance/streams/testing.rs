@@ -79,7 +79,7 @@ pub(crate) fn ticks(script: &str) -> Vec<MarketTick> {
             match &what {
                 Tick::Snapshot { id, .. } => previous_id = *id,
                 Tick::Depth { last_id, .. } => previous_id = *last_id,
-                Tick::Trade { .. } | Tick::Top { .. } | Tick::Mark { .. } => {}
+                Tick::Trade { .. } | Tick::Top { .. } | Tick::Mark { .. } | Tick::Single { .. } => {}
             }
             MarketTick { at: Nanos::from_millis(number(0)), symbol: 0, what }
         })
@@ -129,6 +129,7 @@ impl World {
             taker_fee_ppm: 500,
             speed: 1.0,
             start,
+            rules: Default::default(),
         };
         let streams = Streams::new(&listings, 1);
         World { core: Core::new(config, source), streams, now: start, sent: Vec::new() }
@@ -180,6 +181,7 @@ impl World {
                 Outgoing::Text(text) => text.to_string(),
                 Outgoing::Ping(payload) => format!("ping {}", String::from_utf8(payload).unwrap()),
                 Outgoing::Close { code, reason } => format!("close {code} {reason}"),
+                Outgoing::Cut { .. } | Outgoing::Dribble { .. } => panic!("only the liar does that"),
             })
             .collect()
     }

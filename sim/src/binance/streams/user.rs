@@ -77,7 +77,8 @@ impl UserStream {
     /// The core did something; `mark` is the mark price of a symbol.
     pub fn event(&mut self, now: Nanos, event: &CoreEvent, mark: impl Fn(SymbolIndex) -> Price, hub: &mut Hub) {
         match event {
-            CoreEvent::Market(_) => {}
+            // The orders and fills that follow tell of it.
+            CoreEvent::Market(_) | CoreEvent::Liquidation { .. } => {}
             CoreEvent::New(order) => {
                 self.settle(hub);
                 let message = self.order_message(now, order, Execution::New);
@@ -100,7 +101,7 @@ impl UserStream {
                 let message = self.order_message(now, order, Execution::Ended(*reason));
                 self.publish(ORDER, &message, hub);
             }
-            CoreEvent::Funding { symbol, amount, wallet } => {
+            CoreEvent::Funding { symbol, amount, wallet, .. } => {
                 self.settle(hub);
                 let message = user_frames::account_funding(now, &self.listings[*symbol], *amount, *wallet);
                 self.publish(ACCOUNT, &message, hub);

@@ -59,7 +59,7 @@ pub fn order(now: Nanos, listing: &Listing, order: &Order, execution: Execution<
         f = json::time_in_force_name(placed),
         q = placed.qty,
         p = placed.price,
-        x = execution_text(execution, order.status),
+        x = execution_text(execution, order),
         X = status_text(order.status),
         i = order.id,
         l = fill.map_or(Qty::ZERO, |fill| fill.qty),
@@ -192,12 +192,13 @@ fn amount(amount: Notional) -> decimal::Text {
     if amount.is_zero() { decimal::write(0, 0) } else { balance(amount) }
 }
 
-fn execution_text(execution: Execution<'_>, status: OrderStatus) -> &'static str {
+fn execution_text(execution: Execution<'_>, order: &Order) -> &'static str {
     match execution {
         Execution::New => "NEW",
+        Execution::Trade(_) if order.is_liquidation() => "CALCULATED",
         Execution::Trade(_) => "TRADE",
         Execution::Amendment => "AMENDMENT",
-        Execution::Ended(_) if status == OrderStatus::Canceled => "CANCELED",
+        Execution::Ended(_) if order.status == OrderStatus::Canceled => "CANCELED",
         Execution::Ended(_) => "EXPIRED",
     }
 }

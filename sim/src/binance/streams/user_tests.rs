@@ -199,6 +199,18 @@ fn a_new_that_does_not_fill_at_once_comes_before_what_follows() {
 }
 
 #[test]
+fn a_liquidation_is_told_by_its_orders() {
+    let mut bench = Bench::new();
+    let mut closing = order(5, Side::Sell, "82670.1", "0.01", "0.01", OrderStatus::Filled, 10);
+    closing.placed.client_id = "autoclose-5".to_owned();
+    let fill = filled(&closing, fill(&closing, 9, "82990.5", "0.01", false, "0.4149525"), "0", "0", "100");
+    let said = CoreEvent::Liquidation { at: at(10), margin_balance: Notional::ZERO, maintenance: Notional::ZERO };
+    let frames = bench.events(10, &[said, fill]);
+    let told = ["TRADE_LITE", "ACCOUNT_UPDATE", "ORDER_TRADE_UPDATE CALCULATED FILLED"];
+    assert!(frames.len() == 3 && sketches(&frames).iter().zip(told).all(|(frame, told)| frame.starts_with(told)));
+}
+
+#[test]
 fn ends_amendments_funding_and_leverage_have_their_own_events() {
     let mut bench = Bench::new();
     let table = [
@@ -217,6 +229,7 @@ fn ends_amendments_funding_and_leverage_have_their_own_events() {
     assert_eq!(sketches(&frames), ["ORDER_TRADE_UPDATE AMENDMENT NEW 10"]);
     assert!(frames[0].contains(r#""b":"202""#));
     let funding = CoreEvent::Funding {
+        at: Nanos::from_millis(0),
         symbol: 0,
         amount: -Notional::from_units(64_819),
         wallet: "15236.83317161".parse().unwrap(),

@@ -105,29 +105,6 @@ fn fills_reach_trades_position_balance_and_income() {
 }
 
 #[test]
-fn the_dead_mans_switch_cancels_when_nobody_renews_it() {
-    let mut world = World::new(Vec::new());
-    let arm = "*POST /fapi/v1/countdownCancelAll symbol=BTCUSDT&countdownTime";
-    world.body(&format!("*POST /fapi/v1/order {BUY}"));
-    assert_eq!(world.body(&format!("{arm}=10000")), "{\"symbol\":\"BTCUSDT\",\"countdownTime\":\"10000\"}");
-    world.wait(9_000);
-    world.body(&format!("{arm}=10000"));
-    world.wait(9_999);
-    assert_eq!(world.exchange.core().open_orders(None).len(), 1);
-    let due = Nanos::from_millis(START_MS + 19_000);
-    assert!(world.exchange.next_due().unwrap() <= due, "the driver learns when to come back");
-    world.wait(1_000);
-    assert_eq!(world.exchange.core().open_orders(None).len(), 0);
-    let order = world.exchange.core().all_orders(0)[0];
-    assert_eq!(order.updated, due, "cancelled when it was due, not when somebody looked");
-    world.body(&format!("*POST /fapi/v1/order {BUY}"));
-    world.body(&format!("{arm}=1000"));
-    world.body(&format!("{arm}=0"));
-    world.wait(60_000);
-    assert_eq!(world.exchange.core().open_orders(None).len(), 1, "zero stops it");
-}
-
-#[test]
 fn batches_answer_item_by_item() {
     let mut world = World::new(Vec::new());
     let batch = r#"[{"symbol":"BTCUSDT","side":"BUY","type":"LIMIT","timeInForce":"GTX","quantity":"0.010","price":"83090.10","newClientOrderId":"a"},{"symbol":"BTCUSDT","side":"BUY","type":"LIMIT","timeInForce":"GTX","quantity":"0.010","price":"84000"},{"symbol":"BTCUSDT"}]"#;

@@ -22,6 +22,7 @@ use crate::words::{Listing, MarketTick, SymbolIndex, Tick};
 
 mod agreement;
 mod algo;
+mod countdown;
 mod life;
 mod limits;
 mod nonsense;
@@ -50,14 +51,20 @@ impl World {
         let listings = vec![known("BTCUSDT"), known("ETHUSDT")];
         let mut ticks: VecDeque<MarketTick> = opening().into();
         ticks.extend(later);
+        World::of(Box::new(Script { listings, ticks }))
+    }
+
+    /// A world with the market of `source`.
+    pub fn of(source: Box<dyn Source>) -> World {
         let core = CoreConfig {
-            listings: listings.clone(),
+            listings: source.listings().to_vec(),
             wallet: "10000".parse().unwrap(),
             leverage: 20,
             maker_fee_ppm: 200,
             taker_fee_ppm: 500,
             speed: 1.0,
             start: Nanos::from_millis(START_MS),
+            rules: Default::default(),
         };
         let keys = Keys {
             api_key: API_KEY.to_owned(),
@@ -65,7 +72,6 @@ impl World {
             ed25519_api_key: ED25519_API_KEY.to_owned(),
             ed25519_public_key: ed25519().public_key().as_ref().try_into().unwrap(),
         };
-        let source = Box::new(Script { listings, ticks });
         let mut exchange = Exchange::new(ExchangeConfig { core, keys, seed: 1 }, source);
         exchange.advance(Nanos::from_millis(START_MS));
         World { exchange, now_ms: START_MS }
@@ -158,6 +164,8 @@ impl World {
                 Outgoing::Text(text) => texts.push(text.to_string()),
                 Outgoing::Ping(_) => {}
                 Outgoing::Close { code, reason } => texts.push(format!("close {code} {reason}")),
+                Outgoing::Cut { text, after_bytes } => texts.push(format!("cut {after_bytes} {text}")),
+                Outgoing::Dribble { text, pause } => texts.push(format!("dribble {pause:?} {text}")),
             }
         }
         texts
@@ -167,6 +175,19 @@ impl World {
 /// The value of a header.
 pub fn header(response: &Response, name: &str) -> Option<String> {
     response.headers.iter().find(|(known, _)| *known == name).map(|(_, value)| value.clone())
+}
+
+/// A frame of the WebSocket API whose parameters are signed with the HMAC key.
+pub fn signed_frame(id: &str, method: &str, params: &[(&str, &str)], now_ms: u64) -> String {
+    let stamp = now_ms.to_string();
+    let mut all: Vec<(&str, &str)> = params.to_vec();
+    all.push(("apiKey", API_KEY));
+    all.push(("timestamp", &stamp));
+    all.sort_unstable();
+    let payload: Vec<String> = all.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let signature = hmac_signature(&payload.join("&"));
+    let fields: Vec<String> = all.iter().map(|(name, value)| format!("\"{name}\":\"{value}\"")).collect();
+    format!("{{\"id\":{id},\"method\":\"{method}\",\"params\":{{{},\"signature\":\"{signature}\"}}}}", fields.join(","))
 }
 
 pub fn hmac_signature(payload: &str) -> String {

@@ -1,19 +1,7 @@
 //! The WebSocket API: methods, sessions, frames that are none.
 
+use super::signed_frame as signed;
 use super::*;
-
-/// A frame whose parameters are signed with the HMAC key.
-fn signed(id: &str, method: &str, params: &[(&str, &str)], now_ms: u64) -> String {
-    let stamp = now_ms.to_string();
-    let mut all: Vec<(&str, &str)> = params.to_vec();
-    all.push(("apiKey", API_KEY));
-    all.push(("timestamp", &stamp));
-    all.sort_unstable();
-    let payload: Vec<String> = all.iter().map(|(name, value)| format!("{name}={value}")).collect();
-    let signature = hmac_signature(&payload.join("&"));
-    let fields: Vec<String> = all.iter().map(|(name, value)| format!("\"{name}\":\"{value}\"")).collect();
-    format!("{{\"id\":{id},\"method\":\"{method}\",\"params\":{{{},\"signature\":\"{signature}\"}}}}", fields.join(","))
-}
 
 fn logon(api_key: &str, signature: fn(&str) -> String) -> String {
     let payload = format!("apiKey={api_key}&timestamp={START_MS}");

@@ -8,6 +8,7 @@ use super::{Logon, Session};
 use crate::binance::auth::{Keys, check_timestamp, frame_payload};
 use crate::binance::errors::ApiError;
 use crate::binance::exchange::House;
+use crate::binance::faults::Words;
 use crate::binance::json;
 use crate::binance::limits::{NOT_COUNTED, RateLimit, order_entries, weight_entry};
 use crate::binance::params::Params;
@@ -35,6 +36,12 @@ pub fn serve(now: Nanos, session: &mut Session, text: &str, house: &mut House) -
     };
     let limits = if shows { limits(now, session, house, method.as_ref(), outcome.is_err()) } else { Vec::new() };
     frame::answer(now, &frame.id, &outcome, &limits)
+}
+
+/// The answer that is given instead of the true one.
+pub fn instead(now: Nanos, text: &str, words: Words) -> String {
+    let id = Frame::parse(text).map_or_else(|(id, _)| id, |frame| frame.id);
+    frame::answer(now, &id, &Err(words.error()), &[])
 }
 
 /// Does the sender want to see the limits?
@@ -95,7 +102,7 @@ fn endpoint(
 ) -> Answer {
     house.charge(now, session.peer, route, params.as_ref().ok())?;
     let params = params?;
-    check_sender(now, session, &house.keys, route.guard, &params)?;
+    check_sender(house.desk.liar.server_time(now), session, &house.keys, route.guard, &params)?;
     house.run(now, session.peer, route, &params)
 }
 
@@ -135,7 +142,7 @@ fn call_session(
             let api_key = params.mandatory("apiKey")?;
             house.keys.check_key(Some(api_key))?;
             let signature = params.mandatory("signature")?;
-            check_timestamp(now, &params)?;
+            check_timestamp(house.desk.liar.server_time(now), &params)?;
             house.keys.check_logon(api_key, frame_payload(&params).as_bytes(), signature)?;
             session.logon = Some(Logon { api_key: api_key.to_owned(), since: now });
         }
@@ -147,7 +154,7 @@ fn call_session(
         authorized_since: session.logon.as_ref().map(|logon| logon.since.millis()),
         connected_since: session.opened.millis(),
         return_rate_limits: session.shows_limits,
-        server_time: now.millis(),
+        server_time: house.desk.liar.server_time(now).millis(),
     })
 }
 
