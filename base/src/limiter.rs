@@ -58,7 +58,8 @@ impl Window {
 
     fn roll(&mut self, now: Nanos) {
         let index = now.0 / self.span_ns;
-        if index > self.index {
+        // A clock that was set back by more than a window had been wrong: waiting for the old index could take for ever.
+        if index > self.index || index + 1 < self.index {
             self.index = index;
             self.used = 0;
         }
@@ -78,6 +79,16 @@ mod tests {
         assert!(window.take(minute(1), 2, 0), "the reserve can be used by those it is kept for");
         assert!(!window.take(Nanos(minute(2).0 - 1), 1, 0));
         assert!(window.take(minute(2), 10, 0));
+    }
+
+    #[test]
+    fn a_clock_set_back_a_little_keeps_the_count_and_one_that_was_far_off_starts_anew() {
+        let mut window = Window::new(10, Duration::from_secs(60));
+        let minute = |n: u64| Nanos(n * 60_000_000_000);
+        assert!(window.take(minute(100), 10, 0));
+        assert!(!window.take(Nanos(minute(100).0 - 1), 1, 0), "the same tokens are not given twice");
+        assert!(window.take(minute(3), 10, 0) && !window.take(minute(3), 1, 0));
+        assert!(window.take(minute(4), 1, 0));
     }
 
     #[test]

@@ -253,6 +253,8 @@ pub enum GateReason {
     InDoubt,
     /// The exchange takes only orders that reduce, or none in a symbol: a named pause.
     RestrictedByExchange,
+    /// The dead-man's switch is not wound up: nobody would take our orders back if we froze.
+    Unguarded,
     /// The exchange refused our key, clock or account.
     AccountTrouble,
     /// Stopping for good.
@@ -267,7 +269,8 @@ impl GateReason {
             GateReason::Reconciled
             | GateReason::UserStreamDown
             | GateReason::InDoubt
-            | GateReason::RestrictedByExchange => true,
+            | GateReason::RestrictedByExchange
+            | GateReason::Unguarded => true,
             GateReason::Starting | GateReason::OrderSocketDown | GateReason::AccountTrouble | GateReason::Stopping => {
                 false
             }
@@ -288,6 +291,8 @@ pub struct Usage {
     pub blocked_until: Option<Nanos>,
     /// No new order until then; cancels go on (too many orders).
     pub orders_blocked_until: Option<Nanos>,
+    /// The exchange's clock − ours, ns: its counting windows follow its clock.
+    pub clock_offset_ns: Option<i64>,
 }
 
 const _: () = assert!(size_of::<Intent>() <= 64, "an intent is at most one cache line");

@@ -148,8 +148,11 @@ fn advice(code: Option<i32>) -> &'static str {
         Meaning::Account => "check the account's state and settings",
         Meaning::Limit => "wait before starting again",
         Meaning::HaltIncrease => "the exchange restricts the symbol or the account: look at its announcements",
-        Meaning::Plain | Meaning::NotFound | Meaning::ListenKey | Meaning::Lapsed | Meaning::Disagreement => {
-            "see the exchange's error codes"
-        }
+        Meaning::Plain
+        | Meaning::NotFound
+        | Meaning::IdTaken
+        | Meaning::ListenKey
+        | Meaning::Lapsed
+        | Meaning::Disagreement => "see the exchange's error codes",
     }
 }

@@ -9,13 +9,15 @@
 
 pub mod binance;
 pub mod error;
-pub mod order;
+pub mod peace;
 pub mod stage;
-pub mod table;
 pub mod time;
 
-mod desk;
+pub mod desk;
+pub mod order;
+pub mod positions;
+pub mod report;
+pub mod table;
+
 mod doubt;
 mod fills;
-mod positions;
-mod report;

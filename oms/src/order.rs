@@ -33,6 +33,8 @@ pub struct Order {
     pub doubt: Option<Doubt>,
     /// The user stream has told of it.
     pub heard: bool,
+    /// The exchange has called its id taken: proof that it was accepted, although nothing has shown it yet.
+    pub vouched: bool,
     qty: Qty,
     state: State,
     exchange_id: Option<ExchangeOrderId>,
@@ -203,6 +205,7 @@ impl Order {
             cancelling: false,
             doubt: None,
             heard: false,
+            vouched: false,
             qty: order.qty,
             state: State::Sending,
             exchange_id: None,

@@ -66,6 +66,11 @@ impl Reporter {
         !self.to_risk.backlog.is_empty() || !self.to_engine.backlog.is_empty()
     }
 
+    /// Log events that storage did not take.
+    pub const fn log_lost(&self) -> u64 {
+        self.log.lost_total()
+    }
+
     /// Reports lost for good.
     pub const fn lost(&self) -> u64 {
         self.to_risk.lost + self.to_engine.lost

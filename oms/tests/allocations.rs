@@ -21,7 +21,7 @@ use optiflow_base::ring::{Rx, Tx, ring};
 use optiflow_base::secret::Secret;
 use optiflow_base::stage::{Room, Stage};
 use optiflow_oms::binance::sign::ApiKey;
-use optiflow_oms::stage::{Oms, OmsConfig, OmsPorts};
+use optiflow_oms::stage::{Guards, Oms, OmsConfig, OmsPorts};
 use optiflow_oms::time::ExchangeTime;
 use optiflow_risk::{Approved, Risk, RiskConfig, RiskPorts, RiskSymbol};
 use optiflow_wire::endpoint::Endpoint;
@@ -128,6 +128,7 @@ impl Rig {
             stop_timeout: Duration::from_secs(10),
             limits: Limits::orders(),
             seed: 1,
+            guards: Guards::default(),
         };
         let ports = OmsPorts {
             orders,
@@ -195,6 +196,7 @@ impl Rig {
         while let Some(call) = self.rest.pop() {
             let body = match call.path {
                 "/fapi/v1/time" => format!(r#"{{"serverTime":{}}}"#, now.millis()),
+                "/fapi/v1/countdownCancelAll" => r#"{"symbol":"BTCUSDT","countdownTime":"30000"}"#.to_owned(),
                 "/fapi/v1/listenKey" => r#"{"listenKey":"abc"}"#.to_owned(),
                 _ => "[]".to_owned(),
             };

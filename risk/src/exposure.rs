@@ -95,11 +95,12 @@ impl Exposure {
         self.holdings[symbol.index()].adrift
     }
 
-    /// Units of position on `side` if every order of that side filled and none of the other did. Reduce-only orders
-    /// do not count: the exchange lets them fill only against the position.
+    /// Units of position on `side` if every order of that side filled. A position on the other side gives no credit: an
+    /// exit may have closed it by then. Reduce-only orders do not count: the exchange lets them fill only against the
+    /// position.
     pub(crate) fn worst(&self, symbol: SymbolId, side: Side) -> i128 {
         let holding = &self.holdings[symbol.index()];
-        held(holding.position, side).saturating_add(holding.side(side).opening)
+        held(holding.position, side).max(0).saturating_add(holding.side(side).opening)
     }
 
     /// Units that a reduce-only order of `side` may still have: the position against it less other reduce-only orders.
@@ -112,7 +113,7 @@ impl Exposure {
     pub(crate) fn recount(&self, symbol: SymbolId, side: Side) -> i128 {
         let ours = self.orders.iter().filter(|order| order.symbol == symbol && order.side == side);
         let opening = ours.filter(|order| !order.reduce_only).map(|order| i128::from(order.remaining.units()));
-        opening.fold(held(self.holdings[symbol.index()].position, side), i128::saturating_add)
+        opening.fold(held(self.holdings[symbol.index()].position, side).max(0), i128::saturating_add)
     }
 
     /// What [`Exposure::worst`] is worth, in units of price × units of quantity so that nothing is rounded before the end:
@@ -123,7 +124,8 @@ impl Exposure {
         let worth = |order: &OpenOrder| {
             i128::from(order.price.max(floor).units()).saturating_mul(i128::from(order.remaining.units()))
         };
-        let held = held(self.holdings[symbol.index()].position, side).saturating_mul(i128::from(floor.units()));
+        let held = held(self.holdings[symbol.index()].position, side).max(0);
+        let held = held.saturating_mul(i128::from(floor.units()));
         opening.map(worth).fold(held, i128::saturating_add)
     }
 

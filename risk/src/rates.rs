@@ -1,7 +1,7 @@
 //! Request budgets: orders in ten seconds and in a minute, weight in a minute, and blocks the exchange has announced.
 //!
-//! Counts our own use and adopts the exchange's count where it is higher. A share of every budget is kept back for
-//! cancels and reduce-only orders. Never lowers a count within its window. Risk thread.
+//! Counts our own use and adopts the exchange's count where it is higher. Windows are those of the exchange's clock, as far
+//! as it has been measured; blocks end by ours. A share of every budget is kept back for cancels and reduce-only orders. Never lowers a count within its window. Risk thread.
 
 use std::time::Duration;
 
@@ -19,6 +19,8 @@ pub(crate) struct Rates {
     weight: Budget,
     orders_blocked_until: Nanos,
     all_blocked_until: Nanos,
+    /// The exchange's clock − ours, ns.
+    offset: i64,
 }
 
 /// One budget and the part of it that only exits may use.
@@ -41,7 +43,13 @@ impl Rates {
             weight: budget(config.weight_minute, MINUTE),
             orders_blocked_until: Nanos::default(),
             all_blocked_until: Nanos::default(),
+            offset: 0,
         }
+    }
+
+    /// Our `now` on the exchange's clock: there its windows begin.
+    fn theirs(&self, now: Nanos) -> Nanos {
+        Nanos(now.0.saturating_add_signed(self.offset))
     }
 
     /// May an order be placed? `exit` orders may use the reserve.
@@ -49,40 +57,46 @@ impl Rates {
         if now < self.all_blocked_until {
             return Err(DenyReason::WeightRate);
         }
-        let free = self.ten_seconds.fits(now, exit) && self.minute.fits(now, exit);
+        let theirs = self.theirs(now);
+        let free = self.ten_seconds.fits(theirs, exit) && self.minute.fits(theirs, exit);
         if free && now >= self.orders_blocked_until { Ok(()) } else { Err(DenyReason::OrderRate) }
     }
 
     /// May a cancel be sent? Cancels may always use the reserve; only a ban or an empty budget stops them.
     pub(crate) fn may_cancel(&mut self, now: Nanos) -> Result<(), DenyReason> {
-        let free = now >= self.all_blocked_until && self.weight.fits(now, true);
+        let theirs = self.theirs(now);
+        let free = now >= self.all_blocked_until && self.weight.fits(theirs, true);
         if free { Ok(()) } else { Err(DenyReason::WeightRate) }
     }
 
     /// An order was approved.
     pub(crate) fn placed(&mut self, now: Nanos) {
-        let counted = self.ten_seconds.window.take(now, 1, 0) & self.minute.window.take(now, 1, 0);
+        let theirs = self.theirs(now);
+        let counted = self.ten_seconds.window.take(theirs, 1, 0) & self.minute.window.take(theirs, 1, 0);
         assert!(counted, "an order is counted only after its budget was checked");
     }
 
     /// A cancel was approved.
     pub(crate) fn cancelled(&mut self, now: Nanos) {
-        let counted = self.weight.window.take(now, CANCEL_WEIGHT, 0);
+        let theirs = self.theirs(now);
+        let counted = self.weight.window.take(theirs, CANCEL_WEIGHT, 0);
         assert!(counted, "a cancel is counted only after its budget was checked");
     }
 
     /// Adopts what the exchange says. A block of orders holds reduce-only orders up as well, because the exchange counts
     /// them alike, but never a cancel; in a block of everything even cancels wait: sending on makes a ban longer.
     pub(crate) fn adopt(&mut self, now: Nanos, usage: &Usage) {
+        self.offset = usage.clock_offset_ns.unwrap_or(self.offset);
+        let theirs = self.theirs(now);
         for (budget, used) in
             [(&mut self.ten_seconds, usage.orders_ten_seconds), (&mut self.minute, usage.orders_minute)]
         {
             if let Some(used) = used {
-                budget.window.raise_to(now, used);
+                budget.window.raise_to(theirs, used);
             }
         }
         if let Some(used) = usage.weight_minute {
-            self.weight.window.raise_to(now, used);
+            self.weight.window.raise_to(theirs, used);
         }
         for (blocked, until) in [
             (&mut self.orders_blocked_until, usage.orders_blocked_until),
@@ -176,5 +190,23 @@ mod tests {
         assert_eq!(rates.may_place(NOW, true), Err(DenyReason::WeightRate));
         assert_eq!(rates.may_cancel(NOW), Err(DenyReason::WeightRate));
         assert_eq!(rates.may_cancel(until), Ok(()));
+    }
+
+    #[test]
+    fn windows_turn_with_the_exchange_s_clock_once_it_is_measured() {
+        // Ours is 300 ms ahead: when our minute begins, the exchange's still has 300 ms to go.
+        let measured = Usage { clock_offset_ns: Some(-300_000_000), ..Usage::default() };
+        for (usage, after_our_minute_ms, free) in
+            [(Usage::default(), 0, true), (measured, 0, false), (measured, 299, false), (measured, 300, true)]
+        {
+            let mut rates = rates(5, 1, 1);
+            let before = NOW + Duration::from_millis(59_000);
+            rates.adopt(before, &usage);
+            rates.placed(before);
+            rates.cancelled(before);
+            let later = NOW + MINUTE + Duration::from_millis(after_our_minute_ms);
+            assert_eq!(rates.may_place(later, true).is_ok(), free, "{after_our_minute_ms} ms");
+            assert_eq!(rates.may_cancel(later).is_ok(), free, "{after_our_minute_ms} ms");
+        }
     }
 }

@@ -9,6 +9,8 @@ use rusqlite::{Connection, OpenFlags, Row, params};
 
 use crate::error::StorageError;
 
+pub mod history;
+
 /// An order that reached the exchange, as the file has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredOrder {
@@ -89,6 +91,36 @@ pub fn fills(path: &Path, session: i64) -> Result<Vec<StoredFill>, StorageError>
             maker: row.get(7)?,
         })
     })
+}
+
+/// How long requests took to be answered in one session: buckets of (upper end in ns, count), shortest first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredRoundTrips {
+    /// Which session.
+    pub session: i64,
+    /// Order requests handed to the socket until their answers.
+    pub orders: Vec<(u64, u64)>,
+    /// Cancel requests likewise; empty where none was sent.
+    pub cancels: Vec<(u64, u64)>,
+}
+
+/// The round trips of the newest session that measured one of an order; `None` where no session did.
+///
+/// # Errors
+/// When the file cannot be read.
+pub fn round_trips(path: &Path) -> Result<Option<StoredRoundTrips>, StorageError> {
+    let sql = "SELECT session_id, span, nanos, count FROM latency_buckets
+               WHERE session_id = (SELECT MAX(session_id) FROM latency_buckets WHERE span = 'order_ack' AND count > ?)
+               AND span IN ('order_ack', 'cancel_ack') ORDER BY nanos";
+    let none_counted = 0;
+    let rows = query(path, none_counted, sql, |row| {
+        let (session, span): (i64, String) = (row.get(0)?, row.get(1)?);
+        let (nanos, count): (i64, i64) = (row.get(2)?, row.get(3)?);
+        Ok((session, span, (nanos.max(0).cast_unsigned(), count.max(0).cast_unsigned())))
+    })?;
+    let of = |span: &str| rows.iter().filter(|row| row.1 == span).map(|row| row.2).collect();
+    let first = rows.first().map(|row| row.0);
+    Ok(first.map(|session| StoredRoundTrips { session, orders: of("order_ack"), cancels: of("cancel_ack") }))
 }
 
 fn query<T>(

@@ -90,7 +90,12 @@ impl Rows {
     }
 
     pub(crate) fn usage(&mut self, now: Nanos, usage: &Usage) {
-        let Usage { weight_minute, orders_ten_seconds, orders_minute, blocked_until, orders_blocked_until } = *usage;
+        let Usage { weight_minute, orders_ten_seconds, orders_minute, blocked_until, orders_blocked_until, .. } =
+            *usage;
+        // A measured clock alone is no count.
+        if *usage == (Usage { clock_offset_ns: usage.clock_offset_ns, ..Usage::default() }) {
+            return;
+        }
         let values = params![
             self.session,
             nanos(now),
@@ -194,21 +199,21 @@ const fn raw(order: OrderId) -> i64 {
     order.raw().cast_signed()
 }
 
-const fn side_text(side: Side) -> &'static str {
+pub(crate) const fn side_text(side: Side) -> &'static str {
     match side {
         Side::Buy => "buy",
         Side::Sell => "sell",
     }
 }
 
-const fn kind_text(kind: OrderKind) -> &'static str {
+pub(crate) const fn kind_text(kind: OrderKind) -> &'static str {
     match kind {
         OrderKind::Limit => "limit",
         OrderKind::Market => "market",
     }
 }
 
-const fn tif_text(time_in_force: TimeInForce) -> &'static str {
+pub(crate) const fn tif_text(time_in_force: TimeInForce) -> &'static str {
     match time_in_force {
         TimeInForce::Gtc => "gtc",
         TimeInForce::Ioc => "ioc",
@@ -225,6 +230,7 @@ const fn gate_text(reason: GateReason) -> &'static str {
         GateReason::UserStreamDown => "user_stream_down",
         GateReason::InDoubt => "in_doubt",
         GateReason::RestrictedByExchange => "restricted_by_exchange",
+        GateReason::Unguarded => "unguarded",
         GateReason::AccountTrouble => "account_trouble",
         GateReason::Stopping => "stopping",
     }

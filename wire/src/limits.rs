@@ -45,7 +45,8 @@ impl Limits {
             pong_timeout: Duration::from_secs(5),
             close_timeout: Duration::from_secs(2),
             backoff_base: Duration::from_millis(250),
-            backoff_cap: Duration::from_secs(30),
+            // Six sockets that all try this often stay below the 300 connections that an address may make in five minutes.
+            backoff_cap: Duration::from_secs(6),
             stable_after: Duration::from_secs(60),
             lifetime: Duration::from_secs((23 * 60 + 50) * 60),
             lifetime_jitter: Duration::from_secs(5 * 60),

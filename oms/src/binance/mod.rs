@@ -1,11 +1,12 @@
 //! Everything that is Binance USDⓈ-M about orders: names, fields, codes, signatures, start-up checks.
 //!
 //! Never decides what to do with an order; it turns our words into theirs and theirs into ours.
-//! `rest` and `setup` block and run on the control thread; the rest runs on the oms thread.
+//! `rest`, `setup`, `emergency` and `kill` block and run on cold threads; the rest runs on the oms thread.
 
 pub mod emergency;
 pub mod hosts;
 pub mod json;
+pub mod kill;
 pub mod outcome;
 pub mod reply;
 pub mod request;
@@ -15,7 +16,7 @@ pub mod sign;
 pub mod truth;
 pub mod user;
 
-mod text;
+pub(crate) mod text;
 
 #[cfg(test)]
 pub(crate) mod samples;

@@ -36,6 +36,8 @@ pub enum Meaning {
     Disagreement,
     /// The exchange does not know the order (any more, or yet).
     NotFound,
+    /// The client order id is taken: ids are used once, so an earlier copy of this very request was accepted.
+    IdTaken,
     /// The listen key has expired.
     ListenKey,
 }
@@ -71,8 +73,10 @@ fn classify_server_error(code: Option<i32>, text: &str) -> Outcome {
 const fn by_code(code: i32) -> (Outcome, Meaning) {
     use Outcome::{Accepted, Refused, Unknown};
     match code {
-        // The exchange itself does not know, or the code tells of an earlier request (−4116: it may be our own).
-        -1000 | -1001 | -1006 | -1007 | -2012 | -4083 | -4116 => (Unknown, Meaning::Plain),
+        // The exchange itself does not know.
+        -1000 | -1001 | -1006 | -1007 | -2012 | -4083 => (Unknown, Meaning::Plain),
+        // This copy was refused and an earlier one accepted: what became of that is to be asked.
+        -4116 => (Unknown, Meaning::IdTaken),
         // Things already are as asked.
         -4046 | -4059 | -5027 => (Accepted, Meaning::Plain),
         // The timestamp fell outside the window, at the door or in the engine.
@@ -141,6 +145,34 @@ mod tests {
         }
     }
 
+    /// The tables of the fact sheet, read as they stand: a code that is added there must be decided here.
+    #[test]
+    fn every_code_of_the_fact_sheet_is_decided() {
+        let Some(sheet) = samples::bytes("binance/binance-usdm.md") else { return };
+        let sheet = String::from_utf8(sheet).unwrap().replace('\u{2011}', "-");
+        let rows = sheet.split("## 9. Error codes").nth(1).unwrap().split("\n## 10.").next().unwrap();
+        let codes = codes_of(rows);
+        assert!(codes.len() > 130, "{}", codes.len());
+        for code in codes {
+            let decided = [UNKNOWN, ACCEPTED, REFUSED].iter().filter(|codes| codes.contains(&code)).count();
+            assert_eq!(decided, 1, "{code}");
+        }
+    }
+
+    /// The codes in the first column of a table: single ones, lists, and ranges such as `-4000..-4013`.
+    fn codes_of(table: &str) -> std::collections::BTreeSet<i32> {
+        let mut codes = std::collections::BTreeSet::new();
+        for row in table.lines().filter(|row| row.starts_with("| -")) {
+            let column = row.split('|').nth(1).unwrap();
+            for item in column.split([',', '/', ' ']).filter(|item| !item.is_empty()) {
+                let (from, to) = item.split_once("..").unwrap_or((item, item));
+                let number = |text: &str| text.parse::<i32>().unwrap_or_else(|error| panic!("{item}: {error}"));
+                codes.extend(number(to)..=number(from));
+            }
+        }
+        codes
+    }
+
     #[test]
     fn whatever_is_not_documented_is_unknown() {
         for code in -10_000..100 {
@@ -186,6 +218,7 @@ mod tests {
             (-1015, Meaning::Limit),
             (-2013, Meaning::NotFound),
             (-2011, Meaning::NotFound),
+            (-4116, Meaning::IdTaken),
             (-1125, Meaning::ListenKey),
             (-2019, Meaning::Plain),
             (1, Meaning::Plain),

@@ -79,6 +79,19 @@ impl Requests {
         Ok(templates.cancel.write(request, &[&id, timestamp.as_bytes()]))
     }
 
+    /// `order.status`.
+    pub fn status(
+        &mut self,
+        request: u64,
+        symbol: SymbolId,
+        order: OrderId,
+        timestamp_ms: u64,
+    ) -> Result<&[u8], RequestError> {
+        let templates = self.symbols.get_mut(symbol.index()).ok_or(RequestError::NoSuchSymbol)?;
+        let (id, timestamp) = (order.text(), Digits::new(timestamp_ms));
+        Ok(templates.status.write(request, &[&id, timestamp.as_bytes()]))
+    }
+
     /// `session.logon`: signed once, after which requests of an Ed25519 key carry no signature.
     pub fn logon(&mut self, request: u64, timestamp_ms: u64) -> &[u8] {
         let (id, window) = (self.key.id(), self.recv_window_ms);
@@ -99,6 +112,7 @@ struct Templates {
     qty_grain: i64,
     places: Vec<Template>,
     cancel: Template,
+    status: Template,
 }
 
 impl Templates {
@@ -112,16 +126,15 @@ impl Templates {
             }
         }
         assert!(places.len() == PLACES_LEN, "one template per kind of order");
-        let cancel = Template::new(
-            key,
-            "order.cancel",
-            vec![
+        let of_an_order = |method| {
+            let params = vec![
                 ("origClientOrderId", Value::Hole { quoted: true }),
                 ("recvWindow", Value::Number(recv_window_ms)),
                 ("symbol", Value::Text(&instrument.name)),
                 ("timestamp", Value::Hole { quoted: false }),
-            ],
-        );
+            ];
+            Template::new(key, method, params)
+        };
         let grain = |decimals: usize| 10i64.pow((DECIMALS - decimals) as u32);
         let (price_decimals, qty_decimals) = (instrument.price_decimals(), instrument.qty_decimals());
         Templates {
@@ -130,7 +143,8 @@ impl Templates {
             qty_decimals,
             qty_grain: grain(qty_decimals),
             places,
-            cancel,
+            cancel: of_an_order("order.cancel"),
+            status: of_an_order("order.status"),
         }
     }
 

@@ -2,7 +2,7 @@
 //!
 //! Blocks. Never follows a redirect, never uses a proxy, never reads more than the cap, never shows query or headers.
 //! After 429, 418 or a firewall's 403 it refuses by itself until the exchange allows requests again.
-//! Each client keeps its own count of that: what one is told, another does not know.
+//! Clients of one address share that knowledge through a [`Peace`]: what one is told binds the others.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -19,6 +19,7 @@ use ureq::tls::{Certificate, RootCerts, TlsConfig, TlsProvider};
 
 use crate::binance::sign::ApiKey;
 use crate::error::OmsError;
+use crate::peace::{Block, Peace};
 use crate::time::ExchangeTime;
 
 /// Performs REST calls, one after the other.
@@ -27,14 +28,9 @@ pub struct RestClient {
     base: String,
     key: Option<Arc<ApiKey>>,
     time: ExchangeTime,
-    blocked: Option<Block>,
-}
-
-/// The exchange asked for silence.
-#[derive(Clone, Copy)]
-struct Block {
-    until: Nanos,
-    status: u16,
+    peace: Peace,
+    /// Its replies do not reach the room that counts: what they say of our use goes through the peace.
+    announces: bool,
 }
 
 /// What came over the wire.
@@ -76,7 +72,20 @@ impl RestClient {
             .max_idle_age(IDLE_AGE_MAX)
             .build()
             .new_agent();
-        Ok(RestClient { agent, base: base.to_owned(), key, time, blocked: None })
+        let base = base.to_owned();
+        Ok(RestClient { agent, base, key, time, peace: Peace::new(), announces: false })
+    }
+
+    /// The same client, bound by what others of this address are told, and telling them.
+    #[must_use]
+    pub fn sharing(self, peace: &Peace) -> RestClient {
+        RestClient { peace: peace.clone(), ..self }
+    }
+
+    /// The same client, whose headers are passed on through the peace because nobody counts its replies.
+    #[must_use]
+    pub fn announcing(self) -> RestClient {
+        RestClient { announces: true, ..self }
     }
 
     /// Performs the call and waits for its answer; a call that may not be made is answered by ourselves.
@@ -86,11 +95,8 @@ impl RestClient {
             let usage = Usage { blocked_until: until, ..Usage::default() };
             RestReply { token: call.token, path: call.path, status, body: Vec::new(), sent, received: sent, usage }
         };
-        if let Some(block) = self.blocked {
-            if sent < block.until {
-                return refused(block.status, Some(block.until));
-            }
-            self.blocked = None;
+        if let Some(block) = self.peace.block(sent) {
+            return refused(block.status, Some(block.until));
         }
         let Some(target) = target(call, self.key.as_deref(), self.time.now_ms(sent)) else {
             return refused(NO_KEY_STATUS, None);
@@ -102,8 +108,11 @@ impl RestClient {
         };
         if let Some(pause) = pause(answer.status, answer.retry_after) {
             let until = received + pause;
-            self.blocked = Some(Block { until, status: answer.status });
+            self.peace.keep(Block { until, status: answer.status });
             answer.usage.blocked_until = Some(until);
+        }
+        if self.announces {
+            self.peace.tell(&answer.usage);
         }
         let Answer { status, usage, body, .. } = answer;
         RestReply { token: call.token, path: call.path, status, body, sent, received, usage }
@@ -125,8 +134,7 @@ impl RestClient {
             weight_minute: number(headers, "x-mbx-used-weight-1m"),
             orders_ten_seconds: number(headers, "x-mbx-order-count-10s"),
             orders_minute: number(headers, "x-mbx-order-count-1m"),
-            blocked_until: None,
-            orders_blocked_until: None,
+            ..Usage::default()
         };
         let retry_after = number(headers, "retry-after").map(|seconds| Duration::from_secs(seconds.into()));
         let body = response.body_mut().with_config().limit(BODY_LEN_MAX as u64).read_to_vec().ok()?;
@@ -176,7 +184,7 @@ fn root_certs(roots: &Roots) -> Result<RootCerts, OmsError> {
 }
 
 /// How long to keep silent after `status`.
-fn pause(status: u16, retry_after: Option<Duration>) -> Option<Duration> {
+pub fn pause(status: u16, retry_after: Option<Duration>) -> Option<Duration> {
     let least = match status {
         429 => LIMITED_PAUSE,
         418 | 403 => BANNED_PAUSE,
@@ -204,7 +212,7 @@ fn percent_encode(text: &str, into: &mut String) {
 
 const USER_AGENT: &str = concat!("optiflow/", env!("CARGO_PKG_VERSION"));
 /// A whole call, from connecting to the last byte of the body.
-const CALL_TIMEOUT: Duration = Duration::from_secs(10);
+pub const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 /// TCP and TLS.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(4);
 /// Idle connections are not used again after this: servers close them without a word.

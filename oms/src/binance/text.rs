@@ -1,4 +1,6 @@
-//! Integers as text, without allocation.
+//! Integers as text, without allocation; and the text of others as it may stand in a query.
+
+use std::fmt::Write as _;
 
 /// Decimal digits of a number, written from the right.
 pub struct Digits {
@@ -34,6 +36,20 @@ impl Digits {
     }
 }
 
+/// A symbol that somebody else has written, as it may stand in a query: there are some outside ASCII.
+pub fn in_query(symbol: &str) -> String {
+    let mut written = String::new();
+    for byte in symbol.bytes().take(SYMBOL_LEN_MAX) {
+        if byte.is_ascii_alphanumeric() || byte == b'_' {
+            written.push(char::from(byte));
+        } else {
+            // Writing to a String cannot fail.
+            let _ = write!(written, "%{byte:02X}");
+        }
+    }
+    written
+}
+
 const PAIRS: [[u8; 2]; 100] = {
     let mut pairs = [[0; 2]; 100];
     let mut value = 0;
@@ -44,6 +60,8 @@ const PAIRS: [[u8; 2]; 100] = {
     pairs
 };
 
+/// Longest symbol written into a query, bytes: twice the longest that is listed.
+const SYMBOL_LEN_MAX: usize = 64;
 /// Digits of the largest 64-bit number.
 const DIGITS_MAX: usize = 20;
 

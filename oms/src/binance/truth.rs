@@ -144,6 +144,11 @@ pub fn server_time(body: &[u8]) -> Result<u64, serde_json::Error> {
     serde_json::from_slice::<RawTime>(body).map(|raw| raw.server_time.0)
 }
 
+/// `POST /fapi/v1/countdownCancelAll`: the countdown that now runs, in milliseconds; 0 when none does.
+pub fn countdown(body: &[u8]) -> Result<u64, serde_json::Error> {
+    serde_json::from_slice::<RawCountdown>(body).map(|raw| raw.countdown_time.0)
+}
+
 /// `POST /fapi/v1/listenKey`.
 pub fn listen_key(body: &[u8]) -> Result<String, serde_json::Error> {
     serde_json::from_slice::<RawListenKey>(body).map(|raw| raw.listen_key)
@@ -242,6 +247,12 @@ struct RawBalance {
 #[serde(rename_all = "camelCase")]
 struct RawTime {
     server_time: Whole,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RawCountdown {
+    countdown_time: Whole,
 }
 
 #[derive(Deserialize)]

@@ -8,9 +8,10 @@ use optiflow_base::rest::RestReply;
 use super::calls::{Purpose, symbol_query};
 use super::core::Core;
 use super::listen_key::Learned;
+use super::question::NO_SUCH_ORDER;
 use super::reconcile::usable;
-use crate::binance::outcome::{Meaning, Outcome, classify, meaning};
-use crate::binance::truth::{self, Status};
+use crate::binance::outcome::{Meaning, meaning};
+use crate::binance::truth;
 use crate::order::{Fact, Order, State};
 use crate::time::TimeSample;
 
@@ -35,13 +36,15 @@ impl<C: Clock> Core<C> {
             Purpose::Query(id) => self.on_order_query(now, id, reply, &error),
             Purpose::OrderTrades(id) => self.on_order_trades(now, id, reply),
             Purpose::IsListed(id) => self.on_is_listed(now, id, reply),
+            Purpose::Wind(symbol) => self.on_wound(now, symbol, reply),
             Purpose::OpenOrders(_)
             | Purpose::AllOpenOrders
             | Purpose::Trades(_)
             | Purpose::Positions
             | Purpose::Balance
             | Purpose::CancelOne
-            | Purpose::CancelAll(_) => {
+            | Purpose::CancelAll(_)
+            | Purpose::LetDown(_) => {
                 if self.stopping.is_some() {
                     self.on_stopping_answer(now, purpose, reply);
                 } else {
@@ -69,13 +72,15 @@ impl<C: Clock> Core<C> {
             Purpose::Query(id) | Purpose::OrderTrades(id) => self.ask_again(now, id),
             // The next "not found" asks again.
             Purpose::IsListed(_) => {}
+            Purpose::Wind(symbol) => self.on_wound(now, symbol, &reply),
             Purpose::OpenOrders(_)
             | Purpose::AllOpenOrders
             | Purpose::Trades(_)
             | Purpose::Positions
             | Purpose::Balance
             | Purpose::CancelOne
-            | Purpose::CancelAll(_) => {
+            | Purpose::CancelAll(_)
+            | Purpose::LetDown(_) => {
                 if self.stopping.is_some() {
                     self.on_stopping_answer(now, purpose, &reply);
                 } else {
@@ -97,6 +102,8 @@ impl<C: Clock> Core<C> {
             self.desk.reporter.notice(now, "exchange clock moved against ours, ms", change_ms);
         }
         self.time.set(offset);
+        // Who counts by windows of the exchange's clock must know it.
+        self.desk.reporter.send(Report::Usage(Usage { clock_offset_ns: Some(offset), ..Usage::default() }));
     }
 
     fn on_listen_key(&mut self, now: Nanos, reply: &RestReply) {
@@ -129,32 +136,14 @@ impl<C: Clock> Core<C> {
         }
     }
 
-    fn on_order_query(&mut self, now: Nanos, id: OrderId, reply: &RestReply, error: &truth::ErrorTruth) {
-        let refused = classify(reply.status, error.code, &error.text) == Outcome::Refused;
-        if let Some(row) = usable(reply, truth::order) {
-            self.desk.learn(now, 0, id, row.status.fact(row.exchange_id, row.executed));
-            if row.status == Status::Other {
-                self.desk.reporter.notice(now, "order status is not known; taken to live", i64::from(id.counter()));
-                self.ask_again(now, id);
-            } else {
-                self.answer_question(now, id);
-            }
-        } else if refused && error.code == Some(NO_SUCH_ORDER) {
-            self.on_not_found(now, id);
-        } else {
-            self.ask_again(now, id);
-        }
-    }
-
     /// The exchange does not know the order: proof only after a while, and only after a long one if it was confirmed.
-    fn on_not_found(&mut self, now: Nanos, id: OrderId) {
+    pub(super) fn on_not_found(&mut self, now: Nanos, id: OrderId) {
         let window = self.recv_window + CLOCK_SLACK;
-        let Some((state, expired)) = self.desk.table.get(id).map(|order| (order.state(), order.sent + window)) else {
-            return;
-        };
+        let Some(order) = self.desk.table.get(id) else { return };
+        let (state, vouched, expired) = (order.state(), order.vouched, order.sent + window);
         let proven = self.desk.table.change(id, |order| match (state, order.doubt.as_mut()) {
             (_, None) => false,
-            (State::Unknown, Some(doubt)) => doubt.absent(now, expired),
+            (State::Unknown, Some(doubt)) if !vouched => doubt.absent(now, expired),
             (State::Sending, Some(doubt)) => {
                 doubt.again(now);
                 false
@@ -163,8 +152,9 @@ impl<C: Clock> Core<C> {
         });
         let counter = i64::from(id.counter());
         match (state, proven.unwrap_or(false)) {
-            (State::Unknown, true) => self.desk.learn(now, 0, id, Fact::Absent { code: NO_SUCH_ORDER }),
-            (State::Unknown | State::Sending, _) => {}
+            (State::Unknown, true) if !vouched => self.desk.learn(now, 0, id, Fact::Absent { code: NO_SUCH_ORDER }),
+            (State::Unknown, false) if !vouched => {}
+            (State::Sending, _) => {}
             (_, false) => {
                 self.desk.reporter.notice(now, "an order that exists is not found; it stays exposure", counter);
             }
@@ -198,6 +188,10 @@ impl<C: Clock> Core<C> {
                 );
                 self.desk.learn(now, 0, id, row.status.fact(row.exchange_id, row.executed));
                 self.answer_question(now, id);
+            }
+            None if self.desk.table.get(id).is_some_and(|order| order.exchange_id().is_none()) => {
+                self.desk.reporter.notice(now, "an order whose id was taken is not there; booked as refused", counter);
+                self.desk.learn(now, 0, id, Fact::Absent { code: NO_SUCH_ORDER });
             }
             None => {
                 self.desk.reporter.notice(now, "an order that existed is forgotten; booked as cancelled", counter);
@@ -241,13 +235,11 @@ impl<C: Clock> Core<C> {
         }
     }
 
-    fn ask_again(&mut self, now: Nanos, id: OrderId) {
+    pub(super) fn ask_again(&mut self, now: Nanos, id: OrderId) {
         self.desk.table.change(id, |order| order.doubt.as_mut().map(|doubt| doubt.again(now)));
     }
 }
 
-/// "Order does not exist."
-const NO_SUCH_ORDER: i32 = -2013;
 /// Timestamps may be this far ahead of the exchange's clock and are still accepted.
 const CLOCK_SLACK: std::time::Duration = std::time::Duration::from_secs(1);
 /// A smaller change of the offset is measurement noise.

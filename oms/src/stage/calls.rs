@@ -12,6 +12,8 @@ use optiflow_base::ids::{OrderId, SymbolId};
 use optiflow_base::rest::{Auth, Method, QUERY_LEN_MAX, RestCall};
 use optiflow_base::ring::Tx;
 
+use super::dead_man;
+
 /// What a call is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
@@ -41,6 +43,10 @@ pub enum Purpose {
     CancelOne,
     /// The end of everything open in a symbol.
     CancelAll(SymbolId),
+    /// The countdown of a symbol begins anew.
+    Wind(SymbolId),
+    /// The countdown of a symbol ends.
+    LetDown(SymbolId),
 }
 
 /// Calls on their way.
@@ -112,20 +118,6 @@ pub fn symbol_query(name: &str, rest: std::fmt::Arguments<'_>) -> ArrayString<QU
     query
 }
 
-/// A symbol that somebody else has written, as it may stand in a query: there are some outside ASCII.
-pub fn in_query(symbol: &str) -> String {
-    let mut written = String::new();
-    for byte in symbol.bytes().take(SYMBOL_LEN_MAX) {
-        if byte.is_ascii_alphanumeric() || byte == b'_' {
-            written.push(char::from(byte));
-        } else {
-            // Writing to a String cannot fail.
-            let _ = write!(written, "%{byte:02X}");
-        }
-    }
-    written
-}
-
 const fn shape(purpose: Purpose) -> (Method, &'static str, Auth, u32) {
     match purpose {
         Purpose::Time => (Method::Get, "/fapi/v1/time", Auth::Open, 1),
@@ -139,11 +131,12 @@ const fn shape(purpose: Purpose) -> (Method, &'static str, Auth, u32) {
         Purpose::Balance => (Method::Get, "/fapi/v3/balance", Auth::Signed, 5),
         Purpose::CancelOne => (Method::Delete, "/fapi/v1/order", Auth::Signed, 1),
         Purpose::CancelAll(_) => (Method::Delete, "/fapi/v1/allOpenOrders", Auth::Signed, 1),
+        Purpose::Wind(_) | Purpose::LetDown(_) => {
+            (Method::Post, "/fapi/v1/countdownCancelAll", Auth::Signed, dead_man::WEIGHT)
+        }
     }
 }
 
-/// Longest symbol written into a query, bytes: twice the longest that is listed.
-const SYMBOL_LEN_MAX: usize = 64;
 /// Calls that may be on their way at once.
 const CALLS_MAX: usize = 32;
 /// An answer that takes longer is given up (the client gives up earlier and says so).

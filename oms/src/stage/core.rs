@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use optiflow_base::clock::{Clock, Nanos};
-use optiflow_base::control::Milestone;
+use optiflow_base::control::{Milestone, Pulse};
 use optiflow_base::ids::{OrderId, SymbolId, SymbolName};
 use optiflow_base::log::Log;
 use optiflow_base::order::Report;
@@ -16,17 +16,19 @@ use optiflow_wire::down::Down;
 use optiflow_wire::transport::Dialer;
 
 use super::OmsConfig;
-use super::calls::{Calls, Purpose, symbol_query};
+use super::calls::{Calls, Purpose};
 use super::clock_sync::ClockSync;
+use super::dead_man::DeadMan;
 use super::gate::Gate;
 use super::listen_key::ListenKey;
-use super::pending::{Asked, Pending};
+use super::pending::{Line, Pending};
 use super::reconcile::Reconcile;
 use super::stopping::Stopping;
 use super::watch::Watch;
 use crate::binance::request::Requests;
 use crate::binance::sign::ApiKey;
-use crate::desk::{Desk, FIRST_QUERY, LOST_QUERY};
+use crate::desk::{Desk, FIRST_QUERY};
+use crate::peace::{Block, Peace};
 use crate::report::Reporter;
 use crate::time::ExchangeTime;
 
@@ -48,8 +50,20 @@ pub struct Core<C> {
     pub(super) reconcile: Reconcile,
     pub(super) stopping: Option<Stopping>,
     pub(super) gate: Gate,
-    /// Requests are taken: connected, and logged on where the key needs that.
+    pub(super) dead_man: DeadMan,
+    /// Storage's sign of life, where there is storage.
+    pub(super) storage: Option<Pulse>,
+    /// What the REST clients know together, and how much of it we have heard.
+    pub(super) peace: Peace,
+    pub(super) peace_seen: u64,
+    /// The order socket in use; the other one, if there is one, is the spare.
+    pub(super) line: Line,
+    /// Requests are taken on the socket in use: connected, and logged on where the key needs that.
     pub(super) orders_ready: bool,
+    /// The same of the spare.
+    pub(super) spare_ready: bool,
+    /// A request had no answer in time, and none has come since: questions go by REST.
+    pub(super) owes_answers: bool,
     pub(super) user_up: bool,
     /// No new order before then: a limit was reached. Cancels still go.
     pub(super) blocked_until: Nanos,
@@ -66,9 +80,9 @@ pub struct Core<C> {
     pub(super) new_path: Option<String>,
     /// For the owner of the sockets: the user stream is up and says nothing, connect again.
     pub(super) stream_is_dead: bool,
-    /// For the owner of the sockets: the logon came to nothing, connect again.
-    pub(super) logon_failed: bool,
-    /// For the owner of the sockets: close both.
+    /// For the owner of the sockets: the logon on this one came to nothing, connect again.
+    pub(super) logon_failed: [bool; 2],
+    /// For the owner of the sockets: close all.
     pub(super) hang_up: bool,
     milestones: Tx<Milestone>,
     untold: VecDeque<Milestone>,
@@ -104,7 +118,14 @@ impl<C: Clock> Core<C> {
             reconcile: Reconcile::new(symbols),
             stopping: None,
             gate: Gate::new(),
+            dead_man: DeadMan::new(config.guards.countdown, symbols),
+            storage: config.guards.storage,
+            peace: config.guards.peace,
+            peace_seen: 0,
+            line: Line::First,
             orders_ready: false,
+            spare_ready: false,
+            owes_answers: false,
             user_up: false,
             blocked_until: Nanos(0),
             silent_until: Nanos(0),
@@ -114,44 +135,12 @@ impl<C: Clock> Core<C> {
             trouble: None,
             new_path: None,
             stream_is_dead: false,
-            logon_failed: false,
+            logon_failed: [false; 2],
             hang_up: false,
             milestones,
             untold: VecDeque::with_capacity(MILESTONES_LEN),
             next_look: Nanos(0),
         }
-    }
-
-    /// The order socket is connected: ready, or after the logon that an Ed25519 key needs.
-    pub(super) fn order_socket_up<D: Dialer>(&mut self, now: Nanos, socket: &mut Connection<D>) {
-        self.desk.reporter.notice(now, "order socket is up", 0);
-        if !self.key.has_session() {
-            self.orders_ready = true;
-            return;
-        }
-        if self.trouble.is_some() {
-            return;
-        }
-        let Some(number) = self.pending.next_number() else {
-            self.logon_failed = true;
-            return;
-        };
-        let frame = self.requests.logon(number, self.time.now_ms(now));
-        match socket.send_text(now, frame) {
-            Ok(()) => self.pending.sent(Asked::Logon, now),
-            Err(_) => self.logon_failed = true,
-        }
-    }
-
-    /// The order socket is gone, and with it every answer that was on its way.
-    pub(super) fn order_socket_down(&mut self, now: Nanos, reason: Down) {
-        self.note_down(now, "order socket is down", reason);
-        self.orders_ready = false;
-        while let Some(request) = self.pending.lost() {
-            self.no_answer(now, request.asked, LOST_QUERY);
-        }
-        assert!(self.pending.is_empty(), "nothing is on its way on a dead socket");
-        self.reconcile.restart();
     }
 
     pub(super) fn user_socket_up(&mut self, now: Nanos) {
@@ -179,7 +168,7 @@ impl<C: Clock> Core<C> {
         }
     }
 
-    fn note_down(&mut self, now: Nanos, what: &'static str, reason: Down) {
+    pub(super) fn note_down(&mut self, now: Nanos, what: &'static str, reason: Down) {
         let value = match reason {
             Down::Refused { status, .. } => i64::from(status),
             Down::PeerClosed { code } => i64::from(code),
@@ -209,13 +198,16 @@ impl<C: Clock> Core<C> {
         self.next_look = now + LOOK_EVERY;
         while let Some(request) = self.pending.overdue(now) {
             self.desk.reporter.notice(now, "request without an answer", i64::try_from(request.number).unwrap_or(0));
-            self.no_answer(now, request.asked, FIRST_QUERY);
+            self.owes_answers = true;
+            self.no_answer(now, &request, FIRST_QUERY);
         }
         while let Some(purpose) = self.calls.overdue(now) {
             self.unanswered_call(now, purpose);
         }
-        self.look_after_doubts(now);
+        self.look_after_doubts(now, socket);
         self.look_after_session(now);
+        self.look_after_peace(now);
+        self.look_after_dead_man(now);
         if self.stopping.is_some() {
             self.look_after_stopping(now, socket);
         } else {
@@ -225,18 +217,15 @@ impl<C: Clock> Core<C> {
         }
     }
 
-    /// Asks about the orders whose question is due.
-    fn look_after_doubts(&mut self, now: Nanos) {
+    /// Asks about the orders whose question is due: on the order socket, which is the quicker way, else by REST.
+    fn look_after_doubts<D: Dialer>(&mut self, now: Nanos, socket: &mut Connection<D>) {
         if self.stopping.is_none() && self.reconcile.is_listing() {
             return;
         }
         let mut due: [Option<OrderId>; QUERIES_PER_LOOK] = [None; QUERIES_PER_LOOK];
         self.desk.table.due(now, &mut due);
         for id in due.into_iter().flatten() {
-            let Some(order) = self.desk.table.get(id) else { continue };
-            let name = &self.names[order.symbol.index()];
-            let query = symbol_query(name, format_args!("&origClientOrderId={id}"));
-            if !self.calls.ask(now, Purpose::Query(id), query) {
+            if !self.ask_status(now, id, socket) && !self.query(now, id) {
                 return;
             }
             self.desk.table.change(id, |order| order.doubt.as_mut().map(crate::doubt::Doubt::asked));
@@ -292,11 +281,21 @@ impl<C: Clock> Core<C> {
         u16::try_from(at).ok().map(SymbolId)
     }
 
+    /// What another client of this address was told binds us, and its weight is ours as well.
+    fn look_after_peace(&mut self, now: Nanos) {
+        let Some((usage, block)) = self.peace.news(now, &mut self.peace_seen) else { return };
+        if let Some(block) = block {
+            self.limited(block.status, block.until);
+        }
+        self.desk.reporter.send(Report::Usage(usage));
+    }
+
     /// A limit was reached: no requests and no calls until then. (A firewall's refusal of a call says nothing about the
     /// order socket: there cancels still go.)
     pub(super) fn limited(&mut self, status: u16, until: Nanos) {
         self.blocked_until = self.blocked_until.max(until);
         self.calls.block(until);
+        self.peace.keep(Block { until, status });
         if matches!(status, BANNED | LIMITED) {
             self.silent_until = self.silent_until.max(until);
         }

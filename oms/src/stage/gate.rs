@@ -56,6 +56,7 @@ impl<C: Clock> Core<C> {
             (self.desk.table.counts().unknown > 0, GateReason::InDoubt),
             (self.desk.contradicted || self.desk.reporter.is_backlogged(), GateReason::InDoubt),
             (now < self.restricted_until, GateReason::RestrictedByExchange),
+            (!self.dead_man.is_armed_everywhere(now), GateReason::Unguarded),
         ];
         let first = closed.into_iter().find(|(is_so, _)| *is_so);
         first.map_or((true, GateReason::Reconciled), |(_, reason)| (false, reason))

@@ -16,8 +16,37 @@ pub enum Asked {
     Place(OrderId),
     /// A cancel.
     Cancel(OrderId),
+    /// Where an order stands.
+    Status(OrderId),
     /// A session.
     Logon,
+}
+
+/// One of the two order sockets: an answer comes on the socket on which its request left, or never.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Line {
+    /// The one that is used first.
+    First,
+    /// The one that begins as the spare.
+    Second,
+}
+
+impl Line {
+    /// The other one.
+    pub const fn other(self) -> Line {
+        match self {
+            Line::First => Line::Second,
+            Line::Second => Line::First,
+        }
+    }
+
+    /// As an index into a pair.
+    pub const fn index(self) -> usize {
+        match self {
+            Line::First => 0,
+            Line::Second => 1,
+        }
+    }
 }
 
 /// A request on its way.
@@ -27,7 +56,9 @@ pub struct Request {
     pub number: u64,
     /// What it asked for.
     pub asked: Asked,
-    /// When it was handed to the socket.
+    /// To which socket it was handed.
+    pub line: Line,
+    /// When.
     pub sent: Nanos,
     /// Its time was up before the answer came.
     pub late: bool,
@@ -56,9 +87,9 @@ impl Pending {
     }
 
     /// The request with the number given by `next_number` has been handed to the socket.
-    pub fn sent(&mut self, asked: Asked, sent: Nanos) {
+    pub fn sent(&mut self, asked: Asked, line: Line, sent: Nanos) {
         let number = self.next;
-        let before = self.slots[slot(number)].replace(Request { number, asked, sent, late: false });
+        let before = self.slots[slot(number)].replace(Request { number, asked, line, sent, late: false });
         assert!(before.is_none_or(|request| request.late), "a slot is free before it is used");
         self.next += 1;
         assert!(self.next - self.oldest <= SLOTS_LEN as u64, "what is on its way fits its slots");
@@ -83,9 +114,11 @@ impl Pending {
         Some(found)
     }
 
-    /// The connection is gone: takes out the oldest request without an answer. No answer will come for any.
-    pub fn lost(&mut self) -> Option<Request> {
-        let found = self.slots[slot(self.oldest)].take_if(|request| request.number == self.oldest);
+    /// A connection is gone: takes out the oldest request without an answer that left on it. None will come for any.
+    pub fn lost(&mut self, line: Line) -> Option<Request> {
+        let lost = |request: &mut Request, number| request.number == number && request.line == line && !request.late;
+        let found = (self.oldest..self.next)
+            .find_map(|number| self.slots[slot(number)].take_if(|request| lost(request, number)));
         self.settle();
         found
     }
@@ -121,7 +154,7 @@ mod tests {
 
     fn sent(pending: &mut Pending, counter: u32, at: u64) -> u64 {
         let number = pending.next_number().unwrap();
-        pending.sent(order(counter), Nanos::from_millis(at));
+        pending.sent(order(counter), Line::First, Nanos::from_millis(at));
         number
     }
 
@@ -138,8 +171,8 @@ mod tests {
         assert_eq!(pending.overdue(Nanos::from_millis(2_250)), None);
         assert!(pending.answered(numbers[0]).unwrap().late, "a late answer is still an answer");
         assert!(!pending.is_empty());
-        assert_eq!(pending.lost().unwrap().asked, order(3));
-        assert_eq!(pending.lost(), None, "those that were late have been told before");
+        assert_eq!(pending.lost(Line::First).unwrap().asked, order(3));
+        assert_eq!(pending.lost(Line::First), None, "those that were late have been told before");
         assert!(pending.is_empty());
     }
 
@@ -153,7 +186,7 @@ mod tests {
         assert!(pending.overdue(Nanos::from_millis(2_000)).is_some());
         assert!(pending.next_number().is_some(), "a late request gives its slot up");
         sent(&mut pending, 9, 0);
-        assert_eq!(std::iter::from_fn(|| pending.lost()).count(), SLOTS_LEN);
+        assert_eq!(std::iter::from_fn(|| pending.lost(Line::First)).count(), SLOTS_LEN);
         assert!(pending.is_empty());
     }
 
@@ -181,7 +214,7 @@ mod tests {
                     }
                 }
             }
-            while let Some(request) = pending.lost() {
+            while let Some(request) = pending.lost(Line::First) {
                 *told.entry(request.number).or_insert(0) += 1;
             }
             proptest::prop_assert!(pending.is_empty());

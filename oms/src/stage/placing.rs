@@ -41,6 +41,8 @@ pub enum LocalCode {
     Unanswered = 7,
     /// The session was killed and the order is not reduce-only.
     Killed = 8,
+    /// The dead-man's switch of the symbol is not wound up and the order is not reduce-only.
+    Unguarded = 9,
 }
 
 impl LocalCode {
@@ -90,6 +92,9 @@ impl<C: Clock> Core<C> {
         if self.killed && !order.reduce_only {
             return Err(LocalCode::Killed);
         }
+        if !(order.reduce_only || self.dead_man.is_armed(symbol, now)) {
+            return Err(LocalCode::Unguarded);
+        }
         if now < self.blocked_until {
             return Err(LocalCode::Blocked);
         }
@@ -101,7 +106,7 @@ impl<C: Clock> Core<C> {
         let frame = self.requests.place(number, symbol, order, timestamp).map_err(|_| LocalCode::OffGrid)?;
         socket.send_text(now, frame).map_err(|_| LocalCode::NotSent)?;
         let written = self.clock.now();
-        self.pending.sent(Asked::Place(order.id), written);
+        self.pending.sent(Asked::Place(order.id), self.line, written);
         let inserted = self.desk.table.insert(symbol, order, written);
         assert!(inserted, "there was room for it");
         self.desk.reporter.order(written, 0, symbol, order.id, OrderChange::Sent);
@@ -130,14 +135,14 @@ impl<C: Clock> Core<C> {
         let frame = self.requests.cancel(number, symbol, id, timestamp).map_err(|_| LocalCode::OffGrid)?;
         socket.send_text(now, frame).map_err(|_| LocalCode::NotSent)?;
         let written = self.clock.now();
-        self.pending.sent(Asked::Cancel(id), written);
+        self.pending.sent(Asked::Cancel(id), self.line, written);
         self.desk.table.change(id, |order| order.cancelling = true);
         self.desk.reporter.order(written, 0, symbol, id, OrderChange::CancelSent);
         Ok(written)
     }
 
     /// The number of the next request, if one may be sent at all.
-    fn ready(&self, now: Nanos) -> Result<u64, LocalCode> {
+    pub(super) fn ready(&self, now: Nanos) -> Result<u64, LocalCode> {
         if !self.orders_ready {
             return Err(LocalCode::NotSent);
         }
@@ -154,6 +159,7 @@ impl<C: Clock> Core<C> {
             self.desk.reporter.notice(now, "answer on the order socket cannot be read", i64::from(text.len() as u32));
             return;
         };
+        self.owes_answers = false;
         self.on_usage(now, &reply);
         if let Some(code) = reply.code {
             self.on_code(now, code);
@@ -174,10 +180,11 @@ impl<C: Clock> Core<C> {
                 self.desk.reporter.latency(Span::CancelAck, now.since(request.sent));
                 self.on_cancelled(now, id, reply);
             }
+            Asked::Status(id) => self.on_status(now, id, reply),
             Asked::Logon => match reply.outcome {
-                Outcome::Accepted => self.orders_ready = true,
+                Outcome::Accepted => self.set_ready(request.line, true),
                 // A refused key is not shown again: that leads to a ban.
-                Outcome::Refused | Outcome::Unknown => self.logon_failed = self.trouble.is_none(),
+                Outcome::Refused | Outcome::Unknown => self.logon_failed(request.line),
             },
         }
     }
@@ -196,6 +203,16 @@ impl<C: Clock> Core<C> {
                 // Refusals without a code (a firewall, a ban) carry their status, which cannot be taken for a code.
                 let code = code.unwrap_or_else(|| i32::from(reply.status));
                 self.desk.learn(now, 0, id, Fact::Refused { code });
+            }
+            (Outcome::Unknown, _, Some(code)) if meaning(code) == Meaning::IdTaken => {
+                let counter = i64::from(id.counter());
+                self.desk.reporter.notice(
+                    now,
+                    "order id is taken: an earlier copy of the request was accepted",
+                    counter,
+                );
+                self.desk.table.change(id, |order| order.vouched = true);
+                self.desk.unanswered(now, id, FIRST_QUERY);
             }
             (Outcome::Accepted, None, _) | (Outcome::Unknown, _, _) => self.desk.unanswered(now, id, FIRST_QUERY),
         }
@@ -223,11 +240,12 @@ impl<C: Clock> Core<C> {
     }
 
     /// A request that will not be answered any more, as far as we know.
-    pub(super) fn no_answer(&mut self, now: Nanos, asked: Asked, patience: Duration) {
-        match asked {
+    pub(super) fn no_answer(&mut self, now: Nanos, request: &Request, patience: Duration) {
+        match request.asked {
             Asked::Place(id) => self.desk.unanswered(now, id, patience),
             Asked::Cancel(id) => self.desk.cancel_refused(now, id, LocalCode::Unanswered.code()),
-            Asked::Logon => self.logon_failed = true,
+            Asked::Status(id) => self.query_instead(now, id),
+            Asked::Logon => self.logon_failed[request.line.index()] = true,
         }
     }
 
@@ -278,7 +296,7 @@ impl<C: Clock> Core<C> {
                 self.desk.reporter.notice(now, "refusal does not fit what we hold: comparing everything", code.into());
                 self.desk.contradicted = true;
             }
-            Meaning::Plain | Meaning::Limit | Meaning::NotFound | Meaning::Lapsed => {}
+            Meaning::Plain | Meaning::Limit | Meaning::NotFound | Meaning::IdTaken | Meaning::Lapsed => {}
         }
     }
 }

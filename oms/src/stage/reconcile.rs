@@ -12,8 +12,9 @@ use optiflow_base::ids::{OrderId, SymbolId, TradeId};
 use optiflow_base::money::{Price, Qty};
 use optiflow_base::rest::RestReply;
 
-use super::calls::{Purpose, in_query, symbol_query};
+use super::calls::{Purpose, symbol_query};
 use super::core::Core;
+use crate::binance::text::in_query;
 use crate::table::Table;
 
 mod answers;
@@ -349,8 +350,10 @@ pub const fn is_ours(purpose: Purpose) -> bool {
         | Purpose::Positions
         | Purpose::Balance
         | Purpose::CancelOne
-        | Purpose::CancelAll(_) => true,
+        | Purpose::CancelAll(_)
+        | Purpose::LetDown(_) => true,
         Purpose::Time
+        | Purpose::Wind(_)
         | Purpose::ListenKey
         | Purpose::KeepAlive
         | Purpose::Query(_)

@@ -1,6 +1,6 @@
 //! Stopping: nothing new, cancel everything, and prove at the exchange that nothing of ours is open.
 //!
-//! First a cancel per order on the order socket (the quick way), then by REST everything of a symbol (the sure way; one
+//! Only then are the countdowns of the dead-man's switch let down. First a cancel per order on the order socket (the quick way), then by REST everything of a symbol (the sure way; one
 //! by one where somebody else has orders too), then the list of open orders must be empty of ours and no order's fate
 //! open. Works by REST alone when the sockets are down. Bounded by a deadline, after which failure is told.
 
@@ -36,14 +36,21 @@ pub struct Stopping {
     on_their_way: u32,
     /// The sure way has been taken at least once.
     deleted: bool,
+    /// Countdowns still to be let down, and how often that has failed.
+    to_let_down: Vec<SymbolId>,
+    let_down_failures: u32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Step {
     Cancelling,
-    Waiting { until: Nanos },
+    Waiting {
+        until: Nanos,
+    },
     Listing,
     Deleting,
+    /// Nothing is open: the countdowns end.
+    LettingDown,
     Finished,
 }
 
@@ -65,6 +72,8 @@ impl Stopping {
             to_delete: Vec::new(),
             on_their_way: 0,
             deleted: false,
+            to_let_down: Vec::new(),
+            let_down_failures: 0,
         }
     }
 
@@ -108,6 +117,10 @@ impl<C: Clock> Core<C> {
         if stopping.is_finished() {
             return;
         }
+        if now >= stopping.deadline && stopping.step == Step::LettingDown {
+            self.finish_guarded(now);
+            return;
+        }
         if now >= stopping.deadline {
             let listed = u32::try_from(stopping.ours.len()).unwrap_or(u32::MAX);
             let open_orders = self.desk.table.counts().live.max(listed);
@@ -126,6 +139,7 @@ impl<C: Clock> Core<C> {
             }
             Step::Listing => self.list_for_stopping(now),
             Step::Deleting => self.delete_open(now),
+            Step::LettingDown => self.let_down(now),
             Step::Finished => {}
         }
     }
@@ -172,7 +186,11 @@ impl<C: Clock> Core<C> {
         if !(stopping.deleted && stopping.ours.is_empty()) {
             stopping.delete();
         } else if self.is_quiet() {
-            self.finish(Milestone::Stopped);
+            let running = self.dead_man.running().collect();
+            self.with_stopping(|stopping| {
+                (stopping.step, stopping.on_their_way) = (Step::LettingDown, 0);
+                stopping.to_let_down = running;
+            });
         } else {
             // Nothing is open there, but the fate of some order is: ask about each, then look again.
             let live: Vec<OrderId> = self.desk.table.live().map(|order| order.id).collect();
@@ -207,6 +225,43 @@ impl<C: Clock> Core<C> {
         }
     }
 
+    fn let_down(&mut self, now: Nanos) {
+        let Some(stopping) = &mut self.stopping else { return };
+        while let Some(symbol) = stopping.to_let_down.last() {
+            let query = symbol_query(&self.names[symbol.index()], format_args!("&countdownTime=0"));
+            if !self.calls.ask(now, Purpose::LetDown(*symbol), query) {
+                return;
+            }
+            stopping.to_let_down.pop();
+            stopping.on_their_way += 1;
+        }
+        if stopping.on_their_way == 0 {
+            self.finish(Milestone::Stopped);
+        }
+    }
+
+    /// Nothing is open, which is what matters; a countdown that still runs finds nothing of ours.
+    fn finish_guarded(&mut self, now: Nanos) {
+        self.desk.reporter.notice(now, "countdown could not be let down: it runs out by itself", 0);
+        self.finish(Milestone::Stopped);
+    }
+
+    fn on_let_down_for_stopping(&mut self, now: Nanos, symbol: SymbolId, reply: &RestReply) {
+        let done = self.on_let_down(symbol, reply);
+        let Some(stopping) = &mut self.stopping else { return };
+        stopping.on_their_way = stopping.on_their_way.saturating_sub(1);
+        if done || stopping.step != Step::LettingDown {
+            return;
+        }
+        stopping.let_down_failures += 1;
+        if stopping.let_down_failures > LET_DOWN_FAILURES_MAX {
+            self.finish_guarded(now);
+        } else {
+            stopping.to_let_down.push(symbol);
+            stopping.resume_at = now + RETRY_PAUSE;
+        }
+    }
+
     /// An answer to one of the questions above.
     pub(super) fn on_stopping_answer(&mut self, now: Nanos, purpose: Purpose, reply: &RestReply) {
         match purpose {
@@ -215,7 +270,9 @@ impl<C: Clock> Core<C> {
             Purpose::CancelAll(_) | Purpose::CancelOne => {
                 self.with_stopping(|stopping| stopping.on_their_way = stopping.on_their_way.saturating_sub(1));
             }
+            Purpose::LetDown(symbol) => self.on_let_down_for_stopping(now, symbol, reply),
             Purpose::Time
+            | Purpose::Wind(_)
             | Purpose::ListenKey
             | Purpose::KeepAlive
             | Purpose::Query(_)
@@ -273,5 +330,7 @@ const CANCELS_PER_LOOK: usize = 16;
 const CANCELS_WAIT: Duration = Duration::from_millis(1_000);
 /// Between two lists.
 const LIST_AGAIN: Duration = Duration::from_millis(150);
+/// Answers to letting a countdown down that may be of no use.
+const LET_DOWN_FAILURES_MAX: u32 = 3;
 /// After an answer that could not be used.
 const RETRY_PAUSE: Duration = Duration::from_millis(500);

@@ -1,14 +1,18 @@
 //! The stage against a scripted exchange, in virtual time.
 
+mod dead_man;
 mod doubt;
 mod far;
 mod hostile;
+mod interleavings;
 mod leftovers;
 mod limits;
 mod numbers;
+mod question;
 mod seen;
 mod session;
 mod silence;
+mod spare;
 mod stop;
 mod trade;
 mod world;

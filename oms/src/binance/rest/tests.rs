@@ -150,3 +150,25 @@ fn base64_signatures_travel_percent_encoded() {
     percent_encode("3s/G+Q==", &mut url);
     assert_eq!(url, "3s%2FG%2BQ%3D%3D");
 }
+
+#[test]
+fn what_one_client_is_told_binds_the_other_and_the_room_that_counts_hears_of_it() {
+    let headers = "X-MBX-USED-WEIGHT-1M: 2401\r\nRetry-After: 7\r\n";
+    let (base, seen) = server(vec![answer("429 Too Many Requests", headers, "{}"), answer("200 OK", "", "{}")]);
+    let peace = Peace::new();
+    let mut feed = client(&base).sharing(&peace).announcing();
+    let mut orders = client(&base).sharing(&peace);
+    let (clock, mut heard) = (VirtualClock::new(Nanos::from_millis(1_000)), 0);
+    let ping = call(Method::Get, "/fapi/v1/ping", "", Auth::Open);
+    let until = Nanos::from_millis(8_000);
+    assert_eq!(feed.perform(&ping, &clock).usage.blocked_until, Some(until));
+    let refused = orders.perform(&ping, &clock);
+    assert_eq!((refused.status, refused.usage.blocked_until), (429, Some(until)));
+    assert_eq!(seen.try_iter().count(), 1, "nothing was sent");
+    let (usage, block) = peace.news(clock.now(), &mut heard).unwrap();
+    assert_eq!((usage.weight_minute, usage.blocked_until), (Some(2_401), Some(until)));
+    assert_eq!(block.map(|block| block.status), Some(429));
+    clock.advance_to(until);
+    assert_eq!(orders.perform(&ping, &clock).status, 200);
+    assert_eq!(peace.news(clock.now(), &mut heard), None, "its own replies are heard by whoever asked");
+}

@@ -54,7 +54,9 @@ impl<C: Clock> Core<C> {
             | Purpose::OrderTrades(_)
             | Purpose::IsListed(_)
             | Purpose::CancelOne
-            | Purpose::CancelAll(_) => {}
+            | Purpose::CancelAll(_)
+            | Purpose::Wind(_)
+            | Purpose::LetDown(_) => {}
         }
     }
 

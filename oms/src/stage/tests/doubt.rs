@@ -106,6 +106,39 @@ fn a_duplicate_id_is_asked_about_because_it_may_be_our_own_request() {
 }
 
 #[test]
+fn an_id_that_is_taken_proves_that_the_order_was_accepted_whatever_queries_say() {
+    let mut world = World::ready();
+    world.manner = Manner::Keep;
+    let id = world.place();
+    world.run(3);
+    let number = world.requests[0]["id"].clone();
+    world.reply(super::far::refused(&number, -4116, "ClientOrderId is duplicated."));
+    // Two "not found" would prove the absence of any other unknown order.
+    world.run(8_000);
+    assert_eq!(world.story(id), ["Sent", "Unknown"]);
+    assert!(world.asked_about("/fapi/v1/order ") > 3);
+    assert_eq!(world.gates(), ["InDoubt"]);
+    world.rest_order(&id.to_string());
+    world.run(3_000);
+    assert_eq!(world.story(id), ["Sent", "Unknown", "Accepted"]);
+    assert_eq!(world.gates(), ["InDoubt", "open Reconciled"]);
+    assert_eq!(world.requests.len(), 1, "nothing is sent twice");
+}
+
+#[test]
+fn an_id_that_is_taken_by_nothing_that_can_be_found_is_given_up_in_the_end() {
+    let mut world = World::ready();
+    world.manner = Manner::Keep;
+    let id = world.place();
+    world.run(3);
+    let number = world.requests[0]["id"].clone();
+    world.reply(super::far::refused(&number, -4116, "ClientOrderId is duplicated."));
+    world.run(20_000);
+    assert_eq!(world.story(id), ["Sent", "Unknown", "Refused -2013"]);
+    assert_eq!(world.gates(), ["InDoubt", "open Reconciled"]);
+}
+
+#[test]
 fn a_dying_order_socket_leaves_everything_on_its_way_unknown_until_it_is_found() {
     let mut world = World::ready();
     world.manner = Manner::Mute;

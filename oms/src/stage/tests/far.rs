@@ -7,7 +7,7 @@ use tungstenite::handshake::server::{Callback, ErrorResponse, Request, Response,
 use tungstenite::handshake::{HandshakeError, MidHandshake};
 use tungstenite::{Message, WebSocket};
 
-use super::world::{FarPipe, Manner, Resting, START_MS, World};
+use super::world::{FarPipe, Manner, Resting, START_MS, StatusAnswer, World};
 use super::*;
 
 /// Takes the path that was asked for down.
@@ -44,6 +44,7 @@ impl Far {
         match result {
             Ok(socket) => self.socket = Some(socket),
             Err(HandshakeError::Interrupted(waiting)) => self.waiting = Some(waiting),
+            Err(HandshakeError::Failure(tungstenite::Error::Io(_))) => {}
             Err(HandshakeError::Failure(error)) => panic!("far end: {error}"),
         }
     }
@@ -78,6 +79,19 @@ impl World {
     pub fn on_request(&mut self, request: Json) {
         let params = &request["params"];
         let id = request["id"].clone();
+        if request["method"] == "order.status" {
+            let client = params["origClientOrderId"].as_str().unwrap().to_owned();
+            self.status_asked.push(client.clone());
+            let reply = match (self.status_answer, self.orders.get(&client)) {
+                // Most tests are about REST: a method that is not known here sends the question there at once.
+                (StatusAnswer::Useless, _) => refused(&id, -1000, "An unknown error occurred."),
+                (StatusAnswer::Mute, _) => return,
+                (StatusAnswer::True, Some(order)) => accepted(&id, order),
+                (StatusAnswer::True, None) => refused(&id, -2013, "Order does not exist."),
+            };
+            self.reply(reply);
+            return;
+        }
         match (request["method"].as_str().unwrap(), self.manner) {
             (_, Manner::Keep | Manner::Lose) => {}
             ("session.logon", _) => self.reply(json!({"id": id, "status": 200, "result": {"apiKey": "theApiKey"}})),
@@ -108,7 +122,7 @@ impl World {
             }
             (other, _) => panic!("unexpected method {other}"),
         }
-        self.requests.push(request);
+        if self.via_spare { &mut self.spare_requests } else { &mut self.requests }.push(request);
     }
 
     /// Puts an order on the far book.
@@ -130,7 +144,8 @@ impl World {
     }
 
     pub fn reply(&mut self, reply: Json) {
-        self.order_far.say(Message::text(reply.to_string()));
+        let far = if self.via_spare { &mut self.spare_far } else { &mut self.order_far };
+        far.say(Message::text(reply.to_string()));
     }
 
     /// A REST call arrived; it is answered at once.
@@ -191,6 +206,11 @@ impl World {
             }
             ("GET", "/fapi/v3/positionRisk") => json!([{"symbol": "BTCUSDT", "positionSide": "BOTH",
                 "positionAmt": self.position, "entryPrice": "83000"}]),
+            ("POST", "/fapi/v1/countdownCancelAll") => {
+                let millis = param("countdownTime").unwrap();
+                self.countdown_ms = millis.parse().unwrap();
+                json!({"symbol": "BTCUSDT", "countdownTime": millis})
+            }
             ("GET", "/fapi/v3/balance") => json!([{"asset": "USDT", "balance": "10000"}]),
             other => panic!("unexpected call {other:?}"),
         };
@@ -211,7 +231,7 @@ pub fn error(code: i32, msg: &str) -> (u16, String) {
     (400, json!({"code": code, "msg": msg}).to_string())
 }
 
-fn shown(order: &Resting) -> Json {
+pub fn shown(order: &Resting) -> Json {
     json!({"orderId": order.id, "symbol": order.symbol, "status": order.status, "clientOrderId": order.client,
         "executedQty": order.executed, "updateTime": START_MS})
 }

@@ -1,5 +1,6 @@
 //! Limits, restrictions and the kill latch: who may still pass.
 
+use optiflow_base::order::Usage;
 use serde_json::json;
 
 use super::far::refused;
@@ -121,4 +122,52 @@ fn after_the_kill_only_cancels_and_exits_leave() {
     world.run(3);
     assert_eq!(world.story(exit), ["Sent", "Accepted"]);
     assert!(world.gates().iter().all(|gate| gate != "Stopping"), "nothing stops by itself");
+}
+
+#[test]
+fn what_another_client_of_the_address_is_told_silences_us_and_reaches_risk() {
+    let peace = crate::peace::Peace::new();
+    let guards = Guards { peace: peace.clone(), ..Guards::default() };
+    let mut world = World::guarded(super::world::hmac_key(), 4096, guards).made_ready();
+    let resting = world.place();
+    world.run(5);
+    peace.tell(&Usage { weight_minute: Some(1_700), ..Usage::default() });
+    world.run(3);
+    assert_eq!(usage_of(&world.seen).last().unwrap().weight_minute, Some(1_700));
+    world.cancel(resting);
+    world.risk.step(world.now());
+    let cancel = world.approved.pop().unwrap();
+    world.asked.clear();
+    let until = world.now() + Duration::from_secs(60);
+    peace.keep(crate::peace::Block { until, status: 429 });
+    peace.tell(&Usage { blocked_until: Some(until), ..Usage::default() });
+    world.run(3);
+    world.to_oms.push(cancel).unwrap();
+    world.run_by(10, 59_000);
+    assert_eq!(usage_of(&world.seen).last().unwrap().blocked_until, Some(until));
+    assert_eq!(world.story(resting).last().unwrap(), &format!("CancelRefused {}", LocalCode::Blocked.code()));
+    assert!(world.asked.is_empty(), "{:?}", world.asked);
+}
+
+#[test]
+fn silence_that_the_order_socket_is_asked_for_binds_the_clients_too() {
+    let peace = crate::peace::Peace::new();
+    let guards = Guards { peace: peace.clone(), ..Guards::default() };
+    let mut world = World::guarded(super::world::hmac_key(), 4096, guards).made_ready();
+    let until = world.now().millis() + 5_000;
+    world.reply(json!({"id": 77, "status": 418, "error": {"code": -1003, "msg": "", "data": {"retryAfter": until}}}));
+    world.run(3);
+    assert_eq!(peace.block(world.now()).map(|block| block.status), Some(418));
+}
+
+#[test]
+fn risk_is_told_the_exchange_s_clock() {
+    let world = {
+        let mut world = World::new();
+        world.run(100);
+        world
+    };
+    let offsets: Vec<i64> = usage_of(&world.seen).iter().filter_map(|usage| usage.clock_offset_ns).collect();
+    assert_eq!(offsets.len(), 1, "{offsets:?}");
+    assert!(offsets[0].abs() <= 500_000, "the far end's clock is ours, cut to milliseconds: {offsets:?}");
 }

@@ -1,10 +1,12 @@
-//! What came out of the stage, as short words.
+//! What came out of the stage, as short words; and what the exchange tells it.
 
 use optiflow_base::ids::OrderId;
 use optiflow_base::log::LogEvent;
+use optiflow_base::money::Qty;
 use optiflow_base::order::{OrderChange, Usage};
+use serde_json::{Value as Json, json};
 
-use super::world::World;
+use super::world::{START_MS, World};
 use super::*;
 
 impl World {
@@ -40,6 +42,37 @@ impl World {
 
     pub fn asked_about(&self, part: &str) -> usize {
         self.asked.iter().filter(|call| call.contains(part)).count()
+    }
+}
+
+impl World {
+    /// An order event as the exchange writes it.
+    pub fn order_event(
+        &self,
+        client: &str,
+        kind: &str,
+        status: &str,
+        executed: &str,
+        fill: Option<(u64, &str)>,
+    ) -> Json {
+        let id = self.orders.get(client).map_or(1, |order| order.id);
+        let (trade, qty) = fill.unwrap_or((0, "0"));
+        json!({"e": "ORDER_TRADE_UPDATE", "T": START_MS, "E": START_MS, "o": {
+            "s": "BTCUSDT", "c": client, "S": "BUY", "x": kind, "X": status, "i": id, "l": qty, "z": executed,
+            "L": "83000", "n": "0.1", "N": "USDT", "T": START_MS, "t": trade, "m": true}})
+    }
+
+    pub fn account_event(qty: &str, wallet: &str) -> Json {
+        json!({"e": "ACCOUNT_UPDATE", "E": START_MS, "a": {
+            "B": [{"a": "USDT", "wb": wallet}], "P": [{"s": "BTCUSDT", "pa": qty, "ep": "83000", "ps": "BOTH"}]}})
+    }
+
+    /// A trade as `userTrades` shows it; also moves the position there.
+    pub fn trade_at_venue(&mut self, trade: u64, order: u64, qty: &str) {
+        self.trades.push(json!({"id": trade, "orderId": order, "price": "83000", "qty": qty, "commission": "0.1",
+            "commissionAsset": "USDT", "maker": true, "buyer": true, "time": START_MS}));
+        let held: Qty = self.position.parse().unwrap();
+        self.position = (held + qty.parse::<Qty>().unwrap()).to_string();
     }
 }
 

@@ -16,7 +16,7 @@ use optiflow_base::secret::Secret;
 use optiflow_base::stage::Room;
 use optiflow_risk::{Risk, RiskConfig, RiskPorts, RiskSymbol};
 use optiflow_wire::transport::memory::{Cut, MemoryDialer, Pipe, PipeOptions};
-use serde_json::{Value as Json, json};
+use serde_json::Value as Json;
 use tungstenite::Message;
 
 use super::far::Far;
@@ -45,13 +45,26 @@ pub enum Manner {
     Keep,
 }
 
+/// How the far end answers the question where an order stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StatusAnswer {
+    /// With an error.
+    Useless,
+    /// As it is.
+    True,
+    /// Not at all.
+    Mute,
+}
+
 pub struct World {
     pub oms: Oms<MemoryDialer, Rc<VirtualClock>>,
     pub risk: Risk<Rc<VirtualClock>>,
     pub clock: Rc<VirtualClock>,
     pub order_net: MemoryDialer,
     pub user_net: MemoryDialer,
+    pub spare_net: MemoryDialer,
     pub order_far: Far,
+    pub spare_far: Far,
     pub user_far: Far,
     pub rest: Rx<RestCall>,
     pub replies: Tx<RestReply>,
@@ -70,6 +83,10 @@ pub struct World {
     pub reached: Vec<Milestone>,
     /// Order requests that arrived.
     pub requests: Vec<Json>,
+    /// Those that arrived on the second socket.
+    pub spare_requests: Vec<Json>,
+    /// Answers go out on the second socket.
+    pub via_spare: bool,
     /// REST calls that arrived: method, path, query.
     pub asked: Vec<String>,
     pub manner: Manner,
@@ -83,6 +100,15 @@ pub struct World {
     pub scripted: BTreeMap<&'static str, VecDeque<(u16, String)>>,
     pub next_id: u64,
     pub listen_key: String,
+    /// Of the countdown that was asked for last, ms.
+    pub countdown_ms: u64,
+    /// The far ends of the first order socket and of the user stream neither accept nor read.
+    pub deaf: bool,
+    pub status_answer: StatusAnswer,
+    /// Orders that were asked about on an order socket.
+    pub status_asked: Vec<String>,
+    /// REST calls that wait for the test to answer them, while they are held.
+    pub held: Option<Vec<RestCall>>,
 }
 
 pub const BTC: SymbolId = SymbolId(0);
@@ -109,9 +135,16 @@ impl World {
     }
 
     pub fn with(key: Arc<ApiKey>, engine_ring: usize) -> World {
+        World::guarded(key, engine_ring, Guards::default())
+    }
+
+    pub fn guarded(key: Arc<ApiKey>, engine_ring: usize, guards: Guards) -> World {
+        World::built(key, engine_ring, guards, Limits::orders())
+    }
+
+    pub fn built(key: Arc<ApiKey>, engine_ring: usize, guards: Guards, limits: Limits) -> World {
         let clock = Rc::new(VirtualClock::new(Nanos::from_millis(START_MS)));
-        let (order_net, user_net) =
-            (MemoryDialer::new(PipeOptions::default()), MemoryDialer::new(PipeOptions::default()));
+        let [order_net, user_net, spare_net] = [(); 3].map(|()| MemoryDialer::new(PipeOptions::default()));
         let (to_oms, orders) = ring("orders", 256);
         let (to_risk, reports) = ring("to_risk", 4096);
         let (to_engine, engine) = ring("to_engine", engine_ring);
@@ -131,8 +164,9 @@ impl World {
             recv_window_ms: 1_000,
             reply_timeout: Duration::from_secs(2),
             stop_timeout: Duration::from_secs(10),
-            limits: Limits::orders(),
+            limits,
             seed: 1,
+            guards,
         };
         let ports = OmsPorts {
             orders,
@@ -145,7 +179,7 @@ impl World {
             log: Log::new(Room::Oms, log_tx),
         };
         let dials = Cell::new(0);
-        let nets = [order_net.clone(), user_net.clone()];
+        let nets = [order_net.clone(), user_net.clone(), spare_net.clone()];
         let dial = || nets[dials.replace(dials.get() + 1)].clone();
         let oms = Oms::new(config, dial, Rc::clone(&clock), ports);
 
@@ -181,7 +215,9 @@ impl World {
             clock,
             order_net,
             user_net,
+            spare_net,
             order_far: Far::default(),
+            spare_far: Far::default(),
             user_far: Far::default(),
             rest,
             replies,
@@ -198,6 +234,8 @@ impl World {
             logged: Vec::new(),
             reached: Vec::new(),
             requests: Vec::new(),
+            spare_requests: Vec::new(),
+            via_spare: false,
             asked: Vec::new(),
             manner: Manner::Answer,
             stream_tells: true,
@@ -208,12 +246,21 @@ impl World {
             scripted: BTreeMap::new(),
             next_id: 1_000,
             listen_key: "listenKeyOne".to_owned(),
+            countdown_ms: 0,
+            deaf: false,
+            status_answer: StatusAnswer::Useless,
+            status_asked: Vec::new(),
+            held: None,
         }
     }
 
     /// A world in which trading has begun.
     pub fn ready() -> World {
-        let mut world = World::new();
+        World::new().made_ready()
+    }
+
+    pub fn made_ready(mut self) -> World {
+        let world = &mut self;
         world.run(100);
         assert_eq!(world.reached, [Milestone::Ready], "{:?}", world.notices());
         world.reached.clear();
@@ -221,7 +268,7 @@ impl World {
         world.run(1);
         world.seen.clear();
         world.asked.clear();
-        world
+        self
     }
 
     pub fn now(&self) -> Nanos {
@@ -250,15 +297,30 @@ impl World {
             self.to_oms.push(approved).unwrap();
         }
         self.oms.step(now);
-        self.order_far.accept(&self.order_net);
-        self.user_far.accept(&self.user_net);
-        for text in self.order_far.hear() {
+        if !self.deaf {
+            self.order_far.accept(&self.order_net);
+            self.user_far.accept(&self.user_net);
+        }
+        self.spare_far.accept(&self.spare_net);
+        let first = if self.deaf { Vec::new() } else { self.order_far.hear() };
+        for text in first {
             let request: Json = serde_json::from_str(&text).unwrap();
             self.on_request(request);
         }
-        self.user_far.hear();
+        for text in self.spare_far.hear() {
+            let request: Json = serde_json::from_str(&text).unwrap();
+            self.via_spare = true;
+            self.on_request(request);
+            self.via_spare = false;
+        }
+        if !self.deaf {
+            self.user_far.hear();
+        }
         while let Some(call) = self.rest.pop() {
-            self.on_call(&call);
+            match &mut self.held {
+                Some(held) => held.push(call),
+                None => self.on_call(&call),
+            }
         }
         self.seen.extend(std::iter::from_fn(|| self.engine.pop()));
         self.logged.extend(std::iter::from_fn(|| self.log.pop()));
@@ -303,35 +365,6 @@ impl World {
     /// The user stream says this.
     pub fn tell(&mut self, event: &Json) {
         self.user_far.say(Message::text(event.to_string()));
-    }
-
-    /// An order event as the exchange writes it.
-    pub fn order_event(
-        &self,
-        client: &str,
-        kind: &str,
-        status: &str,
-        executed: &str,
-        fill: Option<(u64, &str)>,
-    ) -> Json {
-        let id = self.orders.get(client).map_or(1, |order| order.id);
-        let (trade, qty) = fill.unwrap_or((0, "0"));
-        json!({"e": "ORDER_TRADE_UPDATE", "T": START_MS, "E": START_MS, "o": {
-            "s": "BTCUSDT", "c": client, "S": "BUY", "x": kind, "X": status, "i": id, "l": qty, "z": executed,
-            "L": "83000", "n": "0.1", "N": "USDT", "T": START_MS, "t": trade, "m": true}})
-    }
-
-    pub fn account_event(qty: &str, wallet: &str) -> Json {
-        json!({"e": "ACCOUNT_UPDATE", "E": START_MS, "a": {
-            "B": [{"a": "USDT", "wb": wallet}], "P": [{"s": "BTCUSDT", "pa": qty, "ep": "83000", "ps": "BOTH"}]}})
-    }
-
-    /// A trade as `userTrades` shows it; also moves the position there.
-    pub fn trade_at_venue(&mut self, trade: u64, order: u64, qty: &str) {
-        self.trades.push(json!({"id": trade, "orderId": order, "price": "83000", "qty": qty, "commission": "0.1",
-            "commissionAsset": "USDT", "maker": true, "buyer": true, "time": START_MS}));
-        let held: Qty = self.position.parse().unwrap();
-        self.position = (held + qty.parse::<Qty>().unwrap()).to_string();
     }
 
     /// The far end of the order socket breaks.
