@@ -5,6 +5,10 @@
 //! What it never does: no sockets, no threads, no wall clock: the same seed gives the same events.
 //! Which thread: the caller's.
 
+pub mod control;
 pub mod far_end;
+pub mod leash;
 pub mod links;
+pub mod seeds;
+pub mod stages;
 pub mod world;

@@ -1,6 +1,6 @@
 //! A virtual world: stages, rings, connections in memory and the exchange, stepped in a fixed order.
 //!
-//! Every REST call is answered at once by the exchange itself, after being signed as the control thread would.
+//! Every REST call is answered by the exchange itself, after being signed as the control thread would.
 //! Same seed, same configuration: same orders, same fills. Single thread.
 
 use std::cell::RefCell;
@@ -12,22 +12,18 @@ use optiflow_base::clock::{Clock, Nanos, VirtualClock};
 use optiflow_base::control::{Command, Milestone};
 use optiflow_base::ids::SymbolId;
 use optiflow_base::log::LogEvent;
-use optiflow_base::order::Usage;
-use optiflow_base::rest::{Auth, RestCall, RestReply};
 use optiflow_base::stage::Stage;
 use optiflow_engine::book::Book;
 use optiflow_engine::engine::{Engine, EngineConfig};
+use optiflow_engine::position::Position;
 use optiflow_feed::{Feed, FeedConfig};
-use optiflow_oms::binance::rest::target;
-use optiflow_oms::binance::sign::ApiKey;
 use optiflow_oms::stage::{Oms, OmsConfig};
-use optiflow_oms::time::ExchangeTime;
 use optiflow_risk::{Risk, RiskConfig};
 use optiflow_sim::binance::exchange::Exchange;
-use optiflow_sim::binance::{Request, Response};
 use optiflow_wire::transport::memory::MemoryDialer;
 
-use crate::far_end::{FarEnd, LOOPBACK};
+use crate::control::Caller;
+use crate::far_end::FarEnd;
 use crate::links::{self, Links, Outside};
 
 /// What the rooms are built from.
@@ -67,23 +63,40 @@ pub struct World<C: Clock> {
     risk: Risk<C>,
     oms: Oms<MemoryDialer, C>,
     outside: Outside,
-    key: Arc<ApiKey>,
-    time: ExchangeTime,
+    callers: [Caller; 2],
+}
+
+/// Who takes a step in a virtual world.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Who {
+    /// The exchange, and its end of every connection.
+    Exchange,
+    /// Stage 1.
+    Feed,
+    /// Stage 2.
+    Engine,
+    /// Stage 3.
+    Risk,
+    /// Stage 4.
+    Oms,
+    /// REST calls, logs, milestones.
+    Control,
 }
 
 impl<C: Clock> World<C> {
     /// Links everything; nothing has been dialled yet. `stamp` makes the clock that a stage stamps with.
     pub fn new(
         rooms: Rooms,
-        exchange: Exchange,
+        exchange: Rc<RefCell<Exchange>>,
         net: &Net,
         clock: Rc<VirtualClock>,
         stamp: impl Fn() -> C,
     ) -> World<C> {
         let dialer = &net.dialer;
         let Links { feed, engine, risk, oms, outside } = Links::new();
-        let (key, time) = (rooms.oms.key.clone(), rooms.oms.time.clone());
-        let exchange = Rc::new(RefCell::new(exchange));
+        let OmsConfig { key, time, guards, .. } = &rooms.oms;
+        let caller = || Caller::new(exchange.clone(), key.clone(), time.clone(), guards.peace.clone());
+        let callers = [caller(), caller()];
         World {
             clock,
             far_end: FarEnd::new(exchange.clone(), dialer.clone(), net.tls.clone()),
@@ -95,14 +108,18 @@ impl<C: Clock> World<C> {
             risk: Risk::new(rooms.risk, stamp(), risk),
             oms: Oms::new(rooms.oms, || dialer.clone(), stamp(), oms),
             outside,
-            key,
-            time,
+            callers,
         }
     }
 
     /// The engine's book of a symbol.
     pub fn book(&self, symbol: SymbolId) -> Option<&Book> {
         self.engine.book(symbol)
+    }
+
+    /// Our position in a symbol, as the engine believes it.
+    pub fn position(&self, symbol: SymbolId) -> Option<Position> {
+        self.engine.position(symbol)
     }
 
     /// Lets time pass until `end` in steps of `tick`.
@@ -122,60 +139,51 @@ impl<C: Clock> World<C> {
 
     /// The exchange's side of the present instant.
     pub fn step_exchange(&mut self) {
-        let now = self.clock.now();
-        self.exchange.borrow_mut().advance(now);
-        self.far_end.step(now);
+        self.step(Who::Exchange);
     }
 
     /// Our side of the present instant, in the order in which an event crosses the rooms.
     pub fn step_stages(&mut self) {
-        let now = self.clock.now();
-        self.feed.step(now);
-        self.engine.step(now);
-        self.risk.step(now);
-        self.oms.step(now);
+        [Who::Feed, Who::Engine, Who::Risk, Who::Oms].into_iter().for_each(|who| self.step(who));
     }
 
     /// The cold side: REST calls, logs, milestones.
     pub fn step_control(&mut self) {
+        self.step(Who::Control);
+    }
+
+    /// Lets one of them step at the present instant.
+    pub fn step(&mut self, who: Who) {
         let now = self.clock.now();
-        let Outside { feed_rest, oms_rest, logs, milestones, .. } = &mut self.outside;
-        for line in [feed_rest, oms_rest] {
-            while let Some(call) = line.calls.pop() {
-                let reply = answer(&self.exchange, &call, &self.key, self.time.now_ms(now), now);
-                assert!(line.replies.push(reply).is_ok(), "a stage drains its replies on every step");
+        match who {
+            Who::Exchange => {
+                self.exchange.borrow_mut().advance(now);
+                self.far_end.step(now);
             }
+            Who::Feed => {
+                self.feed.step(now);
+            }
+            Who::Engine => {
+                self.engine.step(now);
+            }
+            Who::Risk => {
+                self.risk.step(now);
+            }
+            Who::Oms => {
+                self.oms.step(now);
+            }
+            Who::Control => self.control(now),
+        }
+    }
+
+    fn control(&mut self, now: Nanos) {
+        let Outside { feed_rest, oms_rest, logs, milestones, .. } = &mut self.outside;
+        for (caller, line) in self.callers.iter_mut().zip([feed_rest, oms_rest]) {
+            caller.step(now, line);
         }
         for log in logs {
             self.log.extend(std::iter::from_fn(|| log.pop()));
         }
         self.milestones.extend(std::iter::from_fn(|| milestones.pop()));
     }
-}
-
-fn answer(exchange: &RefCell<Exchange>, call: &RestCall, key: &ApiKey, exchange_ms: u64, now: Nanos) -> RestReply {
-    let target = target(call, Some(key), exchange_ms).unwrap_or_default();
-    let (path, query) = target.split_once('?').unwrap_or((&target, ""));
-    let request = Request {
-        method: call.method.name().to_owned(),
-        path: path.to_owned(),
-        query: query.to_owned(),
-        api_key: (call.auth != Auth::Open).then(|| key.id().to_owned()),
-        body: Vec::new(),
-        peer: LOOPBACK,
-    };
-    let response = exchange.borrow_mut().rest(now, &request);
-    let count = |name: &str| {
-        let header = response.headers.iter().find(|(header, _)| header.eq_ignore_ascii_case(name));
-        header.and_then(|(_, value)| value.parse().ok())
-    };
-    let usage = Usage {
-        weight_minute: count("x-mbx-used-weight-1m"),
-        orders_ten_seconds: count("x-mbx-order-count-10s"),
-        orders_minute: count("x-mbx-order-count-1m"),
-        blocked_until: None,
-        orders_blocked_until: None,
-    };
-    let Response { status, body, .. } = response;
-    RestReply { token: call.token, path: call.path, status, body, sent: now, received: now, usage }
 }

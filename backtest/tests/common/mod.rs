@@ -2,6 +2,7 @@
 
 #![allow(missing_docs, dead_code, clippy::unwrap_used)]
 
+use std::cell::RefCell;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -18,7 +19,7 @@ use optiflow_engine::engine::{EngineConfig, EngineSymbol};
 use optiflow_engine::strategy::Strategy;
 use optiflow_feed::{FeedConfig, FeedSymbol, Silence};
 use optiflow_oms::binance::sign::ApiKey;
-use optiflow_oms::stage::OmsConfig;
+use optiflow_oms::stage::{Guards, OmsConfig};
 use optiflow_oms::time::ExchangeTime;
 use optiflow_risk::{RiskConfig, RiskSymbol};
 use optiflow_sim::binance::auth::Keys;
@@ -46,6 +47,7 @@ pub fn world(market: &str, seed: u64, depth_speed: &str, strategy: Box<dyn Strat
         taker_fee_ppm: 500,
         speed: 1.0,
         start,
+        rules: Default::default(),
     };
     let keys = Keys {
         api_key: "testkey".to_owned(),
@@ -56,6 +58,7 @@ pub fn world(market: &str, seed: u64, depth_speed: &str, strategy: Box<dyn Strat
     let exchange = Exchange::new(ExchangeConfig { core, keys, seed }, source);
     let net = Net { dialer: MemoryDialer::new(PipeOptions::default()), tls: None };
     let stamp = || clock.clone();
+    let exchange = Rc::new(RefCell::new(exchange));
     World::new(rooms(instrument, seed, depth_speed, strategy), exchange, &net, clock.clone(), stamp)
 }
 
@@ -103,6 +106,7 @@ fn rooms(instrument: Instrument, seed: u64, depth_speed: &str, strategy: Box<dyn
             stop_timeout: Duration::from_secs(10),
             limits: Limits::orders(),
             seed,
+            guards: Guards { spare: true, ..Guards::default() },
         },
     }
 }

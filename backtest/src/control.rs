@@ -1,0 +1,110 @@
+//! The cold side of a virtual world: performs REST calls as the live client does, one after the other on each line.
+//!
+//! Signs, keeps the peace after 429 and 418, and lets an answer take as long, or never come, as the exchange's liar
+//! decides: a call without a complete answer is answered with status 0. No sockets, no time of its own. Single thread.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use optiflow_base::clock::Nanos;
+use optiflow_base::order::Usage;
+use optiflow_base::rest::{Auth, RestCall, RestReply};
+use optiflow_oms::binance::rest::{CALL_TIMEOUT, pause, target};
+use optiflow_oms::binance::sign::ApiKey;
+use optiflow_oms::peace::{Block, Peace};
+use optiflow_oms::time::ExchangeTime;
+use optiflow_sim::binance::exchange::Exchange;
+use optiflow_sim::binance::{Delivery, Request, Response};
+
+use crate::far_end::LOOPBACK;
+use crate::links::RestLine;
+
+/// Performs the calls of one line.
+pub struct Caller {
+    exchange: Rc<RefCell<Exchange>>,
+    key: Arc<ApiKey>,
+    time: ExchangeTime,
+    peace: Peace,
+    /// The answer that is on its way, and when it is here.
+    waiting: Option<(Nanos, RestReply)>,
+}
+
+impl Caller {
+    /// A line to `exchange` that has called nobody yet.
+    pub fn new(exchange: Rc<RefCell<Exchange>>, key: Arc<ApiKey>, time: ExchangeTime, peace: Peace) -> Caller {
+        Caller { exchange, key, time, peace, waiting: None }
+    }
+
+    /// Hands over the answer whose time has come and makes the next call, until a call has to wait for its answer.
+    pub fn step(&mut self, now: Nanos, line: &mut RestLine) {
+        loop {
+            if let Some((_, reply)) = self.waiting.take_if(|(due, _)| *due <= now) {
+                assert!(line.replies.push(reply).is_ok(), "a stage drains its replies on every step");
+            }
+            if self.waiting.is_some() {
+                return;
+            }
+            let Some(call) = line.calls.pop() else { return };
+            self.waiting = Some(self.perform(now, &call));
+        }
+    }
+
+    fn perform(&self, now: Nanos, call: &RestCall) -> (Nanos, RestReply) {
+        let refused = |status: u16, until: Option<Nanos>| {
+            let usage = Usage { blocked_until: until, ..Usage::default() };
+            RestReply { token: call.token, path: call.path, status, body: Vec::new(), sent: now, received: now, usage }
+        };
+        if let Some(block) = self.peace.block(now) {
+            return (now, refused(block.status, Some(block.until)));
+        }
+        let response = self.exchange.borrow_mut().rest(now, &self.request(now, call));
+        let late = match response.delivery {
+            Delivery::Whole => Duration::ZERO,
+            Delivery::Late(delay) => delay,
+            Delivery::Dribble { pause } => pause * u32::try_from(response.body.len()).unwrap_or(u32::MAX),
+            Delivery::Cut { .. } => return (now, refused(0, None)),
+            Delivery::Never => CALL_TIMEOUT,
+        };
+        let received = now + late.min(CALL_TIMEOUT);
+        if late >= CALL_TIMEOUT {
+            return (received, RestReply { received, ..refused(0, None) });
+        }
+        let usage = self.usage(received, &response);
+        let Response { status, body, .. } = response;
+        (received, RestReply { status, body, received, usage, ..refused(status, None) })
+    }
+
+    fn request(&self, now: Nanos, call: &RestCall) -> Request {
+        let target = target(call, Some(&self.key), self.time.now_ms(now)).unwrap_or_default();
+        let (path, query) = target.split_once('?').unwrap_or((&target, ""));
+        Request {
+            method: call.method.name().to_owned(),
+            path: path.to_owned(),
+            query: query.to_owned(),
+            api_key: (call.auth != Auth::Open).then(|| self.key.id().to_owned()),
+            body: Vec::new(),
+            peer: LOOPBACK,
+        }
+    }
+
+    fn usage(&self, received: Nanos, response: &Response) -> Usage {
+        let number = |name: &str| -> Option<u32> {
+            let header = response.headers.iter().find(|(header, _)| header.eq_ignore_ascii_case(name));
+            header.and_then(|(_, value)| value.parse().ok())
+        };
+        let retry_after = number("retry-after").map(|seconds| Duration::from_secs(seconds.into()));
+        let blocked_until = pause(response.status, retry_after).map(|pause| received + pause);
+        if let Some(until) = blocked_until {
+            self.peace.keep(Block { until, status: response.status });
+        }
+        Usage {
+            weight_minute: number("x-mbx-used-weight-1m"),
+            orders_ten_seconds: number("x-mbx-order-count-10s"),
+            orders_minute: number("x-mbx-order-count-1m"),
+            blocked_until,
+            ..Usage::default()
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! A strategy without an opinion: places, crosses, cancels and exits at random, so that orders meet every fate.
+//!
+//! Stays within its limits only as far as risk makes it. Same seed, same view, same wishes.
+
+use std::time::Duration;
+
+use optiflow_base::clock::Nanos;
+use optiflow_base::money::{Price, Qty, Side};
+use optiflow_base::order::TimeInForce;
+use optiflow_engine::strategy::{LimitOrder, Orders, Strategy};
+use optiflow_engine::view::View;
+
+/// The strategy.
+pub struct Restless {
+    random: fastrand::Rng,
+    pace: Duration,
+    next: Nanos,
+}
+
+impl Restless {
+    /// One that has a whim about every `pace`.
+    pub fn new(seed: u64, pace: Duration) -> Restless {
+        Restless { random: fastrand::Rng::with_seed(seed), pace, next: Nanos(0) }
+    }
+
+    fn order(&mut self, view: &View<'_>, side: Side, touch: (Price, Price)) -> LimitOrder {
+        let tick = view.instrument.tick_size.units();
+        let (own, other) = match side {
+            Side::Buy => touch,
+            Side::Sell => (touch.1, touch.0),
+        };
+        let away = |price: Price, ticks: i64| match side {
+            Side::Buy => Price::from_units(price.units() - ticks * tick),
+            Side::Sell => Price::from_units(price.units() + ticks * tick),
+        };
+        let ticks = self.random.i64(0..20);
+        let (price, time_in_force) = match self.random.u8(0..10) {
+            0..=4 => (away(own, ticks / 4), TimeInForce::Gtx),
+            5 | 6 => (away(own, ticks), TimeInForce::Gtc),
+            7 => (away(other, -ticks), TimeInForce::Ioc),
+            8 => (away(other, -ticks), TimeInForce::Gtc),
+            _ => (other, TimeInForce::Fok),
+        };
+        let steps = self.random.i64(STEPS_LEAST..STEPS_MOST);
+        let qty = Qty::from_units(view.instrument.step_size.units() * steps);
+        LimitOrder { side, price, qty, time_in_force, reduce_only: self.random.u8(0..8) == 0 }
+    }
+}
+
+impl Strategy for Restless {
+    fn name(&self) -> &'static str {
+        "restless"
+    }
+
+    fn on_update(&mut self, view: &View<'_>, orders: &mut Orders) {
+        if view.now < self.next {
+            return;
+        }
+        self.next = view.now + self.pace.mul_f64(self.random.f64() * 2.0);
+        let side = if self.random.bool() { Side::Buy } else { Side::Sell };
+        let Some((bid, ask)) = view.book.touch().both() else { return };
+        match self.random.u8(0..10) {
+            0..=5 => {
+                let _ = orders.limit(self.order(view, side, (bid.price, ask.price)));
+            }
+            6..=8 => {
+                let live = view.orders.live().count();
+                if let Some(order) =
+                    (live > 0).then(|| self.random.usize(0..live)).and_then(|at| view.orders.live().nth(at))
+                {
+                    orders.cancel(order);
+                }
+            }
+            _ => {
+                if let Some(held) = view.position.side() {
+                    let _ = orders.market_exit(held.opposite(), view.position.qty.abs());
+                }
+            }
+        }
+    }
+}
+
+/// Orders are between these many steps of quantity: on bitcoin 0.001 each, some 80 to 400 dollars.
+const STEPS_LEAST: i64 = 1;
+const STEPS_MOST: i64 = 5;

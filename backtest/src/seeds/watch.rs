@@ -1,0 +1,149 @@
+//! What we say happened, checked event by event as it is said.
+//!
+//! Reads the log as storage would: intents, reports, gate. Never looks at the exchange: [`super::truth`] compares the two.
+
+use std::collections::BTreeMap;
+
+use optiflow_base::clock::Nanos;
+use optiflow_base::ids::{OrderId, SymbolId, TradeId};
+use optiflow_base::log::LogEvent;
+use optiflow_base::money::{Price, Qty};
+use optiflow_base::order::{Action, GateReason, NewOrder, OrderChange, OrderEvent, Report};
+
+/// The orders and fills of one life of the process, as it tells them.
+#[derive(Debug, Default)]
+pub struct Watch {
+    /// Everything strategies wanted placed.
+    pub intents: BTreeMap<OrderId, NewOrder>,
+    /// What became of each order that was sent.
+    pub orders: BTreeMap<OrderId, Told>,
+    /// Every trade that was told.
+    pub fills: BTreeMap<(SymbolId, TradeId), ToldFill>,
+    /// The last word on the gate.
+    pub gate: Option<(bool, GateReason)>,
+    /// Log events that a full ring lost.
+    pub lost: u64,
+    /// Every event, in order, as one number.
+    pub hash: u64,
+    /// How many events.
+    pub events: u64,
+}
+
+/// What is told of an order.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Told {
+    /// The exchange has it or had it.
+    pub accepted: bool,
+    /// It is over.
+    pub ended: bool,
+    /// Nobody knows whether it lives.
+    pub unknown: bool,
+    /// Traded so far.
+    pub filled: Qty,
+}
+
+/// A trade, as told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ToldFill {
+    /// Whose.
+    pub order: OrderId,
+    /// Price.
+    pub price: Price,
+    /// Quantity.
+    pub qty: Qty,
+    /// When.
+    pub at: Nanos,
+}
+
+impl Watch {
+    /// Takes in the next event.
+    ///
+    /// # Errors
+    /// What it breaks, in words.
+    pub fn hear(&mut self, event: &LogEvent) -> Result<(), String> {
+        self.events += 1;
+        self.hash = fold(self.hash, event);
+        match event {
+            LogEvent::Intent(intent) => match intent.action {
+                Action::Place(order) => match self.intents.insert(order.id, order) {
+                    Some(_) => Err(format!("I1: the id {} was used for two intents", order.id)),
+                    None => Ok(()),
+                },
+                Action::Cancel(_) => Ok(()),
+            },
+            LogEvent::Report(Report::Order(event)) => self.order(event),
+            LogEvent::Report(Report::Gate { open, reason, .. }) => {
+                self.gate = Some((*open, *reason));
+                Ok(())
+            }
+            LogEvent::Lost { count, .. } => {
+                self.lost += count;
+                Ok(())
+            }
+            LogEvent::Denied { .. }
+            | LogEvent::Report(Report::Position { .. } | Report::Wallet { .. } | Report::Usage(_))
+            | LogEvent::Signal(_)
+            | LogEvent::Latency { .. }
+            | LogEvent::Notice(_) => Ok(()),
+        }
+    }
+
+    /// Orders that may still trade, as far as we say.
+    pub fn live(&self) -> impl Iterator<Item = (OrderId, &Told)> {
+        self.orders.iter().filter(|(_, told)| !told.ended).map(|(id, told)| (*id, told))
+    }
+
+    fn order(&mut self, event: &OrderEvent) -> Result<(), String> {
+        let id = event.order;
+        let told = self.orders.entry(id).or_default();
+        match event.change {
+            OrderChange::Filled { trade, price, qty, total, .. } => {
+                told.filled += qty;
+                if told.filled != total {
+                    return Err(format!("I3: {id} told a total of {total} when its fills sum to {}", told.filled));
+                }
+                let fill = ToldFill { order: id, price, qty, at: event.at };
+                match self.fills.insert((event.symbol, trade), fill) {
+                    Some(before) => {
+                        return Err(format!("I3: trade {} was booked twice: {before:?}, {fill:?}", trade.0));
+                    }
+                    None => return Ok(()),
+                }
+            }
+            change @ (OrderChange::Accepted { .. } | OrderChange::Unknown) if told.ended => {
+                return Err(format!("I7: {id} was over and then {change:?}"));
+            }
+            OrderChange::Accepted { .. } => (told.accepted, told.unknown) = (true, false),
+            OrderChange::Unknown => told.unknown = true,
+            change @ (OrderChange::Done
+            | OrderChange::Cancelled
+            | OrderChange::Expired
+            | OrderChange::Refused { .. }) => {
+                if told.ended {
+                    return Err(format!("I7: {id} was over and then {change:?}"));
+                }
+                (told.ended, told.unknown) = (true, false);
+            }
+            OrderChange::Denied(_)
+            | OrderChange::Sent
+            | OrderChange::CancelSent
+            | OrderChange::CancelRefused { .. } => {}
+        }
+        // The exchange shortens what may only reduce to what there is to reduce.
+        let short = |intent: &NewOrder| !intent.reduce_only && intent.qty > told.filled;
+        if event.change == OrderChange::Done && self.intents.get(&id).is_some_and(short) {
+            return Err(format!("I7: {id} is done with {} filled", told.filled));
+        }
+        Ok(())
+    }
+}
+
+/// Folds an event into a hash: the text of an event says all there is of it. Latencies are zero in virtual time.
+fn fold(hash: u64, event: &LogEvent) -> u64 {
+    let text = format!("{event:?}");
+    text.bytes().fold(hash ^ FNV_OFFSET, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(FNV_PRIME))
+}
+
+/// FNV-1a, 64 bits.
+const FNV_OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
+const FNV_PRIME: u64 = 0x0100_0000_01b3;
