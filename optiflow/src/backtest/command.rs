@@ -18,7 +18,8 @@ use super::drive::{Nobody, Run, drive};
 use super::output::Tape;
 use super::settings::{Settings, Strategy, check_grid, read_script};
 use super::source::Source;
-use super::summary::{Summary, latency};
+use super::stages;
+use super::summary::{Summary, exchange, latency, strategy_settings, terms};
 use crate::cli::BacktestArgs;
 use crate::import::store_problem;
 use crate::problem::Problem;
@@ -39,6 +40,13 @@ pub fn run(args: &BacktestArgs) -> ExitCode {
 
 /// Runs, writes the reports, and answers the summary, also as one line of JSON.
 fn backtest(args: &BacktestArgs) -> Result<(Summary, String), Problem> {
+    if stages::is_wanted(args)? {
+        return stages::run(args);
+    }
+    if args.market.is_some() || args.run_for.is_some() || args.db.is_some() {
+        let text = "--market, --for and --db are for strategies of the engine, such as --strategy scalping_v1";
+        return Err(Problem::Usage(text.to_owned()));
+    }
     let settings = Settings::read(args)?;
     let stored = Blocks::open(&args.data, args.symbol).map_err(|error| store_problem(&error))?;
     let (id, symbol) = choose(args, stored.symbols())?;
@@ -56,11 +64,13 @@ fn backtest(args: &BacktestArgs) -> Result<(Summary, String), Problem> {
             session.run(script, |script| script.refusals().len() as u64)
         }
         Strategy::None => session.run(Nobody, |_| 0),
+        // Runs of the stages have gone another way; only a table [backtest] that names the strategy comes here.
+        Strategy::ScalpingV1 => stages::run(args),
     }
 }
 
 /// The symbol to trade: the one asked for, or the only one.
-fn choose(args: &BacktestArgs, symbols: &[SymbolInfo]) -> Result<(SymbolId, SymbolInfo), Problem> {
+pub(crate) fn choose(args: &BacktestArgs, symbols: &[SymbolInfo]) -> Result<(SymbolId, SymbolInfo), Problem> {
     let names = || symbols.iter().map(|info| info.name.as_str()).collect::<Vec<_>>().join(", ");
     let index = match (args.symbol, symbols) {
         (Some(wanted), _) => symbols
@@ -91,15 +101,16 @@ impl Session<'_> {
         let Session { args, settings, symbol, id, stored, config } = self;
         let bar = progress::events_bar(stored.rows());
         let source = Source::new(stored, id, config.scale, config.compatible, bar.clone());
-        let tape = Tape::create(&args.out, config.scale)?;
+        let tape = Tape::create(&args.out, vec![symbol.name.to_string()])?;
         let done = drive(&config, source, trader, tape);
         bar.finish_and_clear();
         let done = done?;
-        let summary = summarise(&settings, &symbol, &config, &done, refusals(&done.trader));
+        let data = args.data.iter().map(|path| path.display().to_string()).collect();
+        let summary = summarise(&settings, &symbol, &config, &done, refusals(&done.trader), data);
         let failed = |error| Problem::Failed(format!("writing the summary: {error}"));
         let page = serde_json::to_string_pretty(&summary).map_err(failed)?;
         let line = serde_json::to_string(&summary).map_err(failed)?;
-        done.tape.finish(&page)?;
+        done.tape.finish(&page, &summary.setup())?;
         Ok((summary, line))
     }
 }
@@ -110,6 +121,7 @@ fn summarise<T>(
     config: &ReplayConfig,
     run: &Run<T>,
     refusals: u64,
+    data: Vec<String>,
 ) -> Summary {
     let (passed, ledger) = (&run.passed, &run.outcome.ledger);
     let (rows, cpu_seconds) = (passed.rows.get(), cpu_time().as_secs_f64());
@@ -122,28 +134,34 @@ fn summarise<T>(
         position: ledger.position().as_f64(),
         balance: ledger.cash().as_f64(),
         fees: ledger.fees().as_f64(),
-        equity: run.tape.last().map(|standing| standing.equity.as_f64()),
+        equity: run.tape.last_equity().map(|equity| equity.as_f64()),
         fills: ledger.fills(),
         turnover: ledger.turnover().as_f64(),
         answers: run.outcome.answers,
         refusals,
+        exchange: exchange(&run.outcome.tally),
+        measures: run.tape.measures(),
         first_ts: run.first_ns,
         last_ts: passed.last_ns.get(),
         symbol: symbol.name.to_string(),
         tick: config.scale.tick.as_f64(),
         lot: config.scale.lot.as_f64(),
         strategy: settings.strategy.name().name(),
+        strategy_settings: strategy_settings(&settings.strategy),
+        data,
         queue: settings.queue.text.clone(),
         latency: latency(&settings.latency),
+        symbols: Vec::new(),
         partial_fills: settings.partial_fills,
         compatible: settings.compatible,
         maker_fee_ppm: settings.maker_fee_ppm,
         taker_fee_ppm: settings.taker_fee_ppm,
+        terms: terms(&settings.terms),
     }
 }
 
 /// CPU time of this process so far, all threads, those that ended included.
-fn cpu_time() -> Duration {
+pub(super) fn cpu_time() -> Duration {
     let spent = clock_gettime(ClockId::ProcessCPUTime);
     let nanos = u32::try_from(spent.tv_nsec).unwrap_or_default();
     Duration::new(u64::try_from(spent.tv_sec).unwrap_or_default(), nanos)

@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use optiflow_sim::replay::feed::Feed;
 use optiflow_sim::replay::local::Local;
-use optiflow_sim::replay::orders::Answer;
+use optiflow_sim::replay::orders::{Answer, Funding};
 use optiflow_sim::replay::run::{Desk, Outcome, Replay, Trader};
 use optiflow_sim::replay::{ReplayConfig, ReplayError};
 
@@ -56,19 +56,31 @@ pub fn drive<T: Trader>(config: &ReplayConfig, source: Source, trader: T, tape: 
     let mut wakes = 0;
     let mut next = watched.trader.start(first_ns);
     let mut sample = after(first_ns);
+    let (mut reached, mut version, mut is_busy) = (first_ns, 0, false);
     loop {
-        let at = next.map_or(sample, |next| next.min(sample));
+        let look = if is_busy { reached + LOOK_NS } else { i64::MAX };
+        let at = next.unwrap_or(i64::MAX).min(sample).min(look).min(watched.tape.next_due());
         if !replay.advance(at, &mut watched).map_err(failed)? {
             break;
         }
+        reached = at;
+        watched.tape.look(at, replay.local());
         if next == Some(at) {
             wakes += 1;
+            let before = replay.local().version();
             next = watched.trader.wake(&mut replay.desk());
-            assert!(next.is_none_or(|next| next > at), "a trader asks for a later time");
+            assert!(next.is_none_or(|next| next >= at), "a trader never asks for an earlier time");
+            if replay.local().version() != before {
+                watched.tape.decided(at);
+            }
         }
         if sample == at {
             watched.tape.sample(at, replay.local());
             sample = after(at);
+        }
+        if replay.local().version() != version {
+            version = replay.local().version();
+            is_busy = replay.local().orders().iter().any(|order| !order.image.status.is_end());
         }
         watched.tape.check()?;
     }
@@ -96,6 +108,10 @@ impl<T: Trader> Trader for Watched<T> {
         self.tape.answer(answer, local);
         self.trader.answer(answer, local);
     }
+
+    fn funding(&mut self, funding: &Funding, local: &Local) {
+        self.trader.funding(funding, local);
+    }
 }
 
 /// The next whole second after `now`.
@@ -115,3 +131,6 @@ fn feed_problem(error: &ReplayError) -> Problem {
 
 /// Time between two rows of the equity curve.
 const SAMPLE_NS: i64 = 1_000_000_000;
+/// While orders are open the tape looks at least this often: a markout is measured only at a moment that is stopped at,
+/// and the moment is known only once the fill was seen.
+const LOOK_NS: i64 = 100_000_000;

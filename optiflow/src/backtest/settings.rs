@@ -3,19 +3,22 @@
 //! Never opens the market; reads a latency table and a script, which are small.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use optiflow_base::decimal::UNITS;
 use optiflow_base::money::{Price, Qty};
 use optiflow_sim::replay::grid::GridConfig;
-use optiflow_sim::replay::latency::{Latency, LatencyRow};
+use optiflow_sim::replay::latency::{Histogram, Latency, LatencyRow, RoundTrips};
 use optiflow_sim::replay::queue::QueueModel;
 use optiflow_sim::replay::script::Script;
+use optiflow_sim::replay::terms::Terms;
 use optiflow_sim::replay::{ReplayConfig, Scale};
+use optiflow_storage::reader::round_trips;
 use optiflow_store::schema::SymbolInfo;
 
 use crate::cli::BacktestArgs;
-use crate::config::backtest::{self, BacktestConfig, LatencyChoice, Queue, StrategyName};
+use crate::config::backtest::{self, BacktestConfig, LatencyChoice, Queue, QueueChoice, StrategyName};
+use crate::config::terms::Fees;
 use crate::import::store_problem;
 use crate::problem::Problem;
 
@@ -35,8 +38,10 @@ pub struct Settings {
     pub maker_fee_ppm: i64,
     /// Fee of a taker's fill, ppm.
     pub taker_fee_ppm: i64,
-    tick: Option<Price>,
-    lot: Option<Qty>,
+    /// What the exchange asks besides a match; nothing with the peer's conventions.
+    pub terms: Terms,
+    pub(crate) tick: Option<Price>,
+    pub(crate) lot: Option<Qty>,
 }
 
 /// Who trades, and with what.
@@ -48,6 +53,8 @@ pub enum Strategy {
     Script(PathBuf),
     /// Nobody.
     None,
+    /// The live stages and their strategy `scalping_v1`.
+    ScalpingV1,
 }
 
 impl Strategy {
@@ -57,6 +64,7 @@ impl Strategy {
             Strategy::Grid(_) => StrategyName::Grid,
             Strategy::Script(_) => StrategyName::Script,
             Strategy::None => StrategyName::None,
+            Strategy::ScalpingV1 => StrategyName::ScalpingV1,
         }
     }
 }
@@ -68,16 +76,24 @@ impl Settings {
             Some(path) => backtest::load(path).map_err(|error| Problem::Usage(error.to_string()))?,
             None => BacktestConfig::default(),
         };
+        Settings::over(args, file)
+    }
+
+    /// Flags before what a file says before defaults.
+    pub fn over(args: &BacktestArgs, file: BacktestConfig) -> Result<Settings, Problem> {
         let compatible = args.compatible.or(file.compatible).unwrap_or(false);
-        let queue = || Queue { text: "risk-averse".to_owned(), model: QueueModel::RiskAverse };
+        let queue = || Queue { text: "risk-averse".to_owned(), choice: QueueChoice::Estimate(QueueModel::RiskAverse) };
+        let terms = args.terms.over(&file.terms);
+        let Fees { maker_ppm, taker_ppm } = terms.fees();
         Ok(Settings {
             strategy: strategy(args, &file)?,
             queue: args.queue.clone().or(file.queue).unwrap_or_else(queue),
             latency: args.latency.clone().or(file.latency).unwrap_or(LATENCY_USUAL),
             partial_fills: args.partial_fills.or(file.partial_fills).unwrap_or(!compatible),
             compatible,
-            maker_fee_ppm: args.maker_fee.or(file.maker_fee_ppm).unwrap_or(MAKER_FEE_PPM_USUAL),
-            taker_fee_ppm: args.taker_fee.or(file.taker_fee_ppm).unwrap_or(TAKER_FEE_PPM_USUAL),
+            maker_fee_ppm: maker_ppm,
+            taker_fee_ppm: taker_ppm,
+            terms: terms.terms(compatible).map_err(Problem::Usage)?,
             tick: args.tick.or(file.tick),
             lot: args.lot.or(file.lot),
         })
@@ -87,12 +103,13 @@ impl Settings {
     pub fn replay(&self, symbol: &SymbolInfo) -> Result<ReplayConfig, Problem> {
         Ok(ReplayConfig {
             scale: self.scale(symbol)?,
-            queue: self.queue.model,
+            queue: self.queue.estimate().map_err(Problem::Usage)?,
             latency: self.latency()?,
             partial_fills: self.partial_fills,
             compatible: self.compatible,
             maker_fee_ppm: self.maker_fee_ppm,
             taker_fee_ppm: self.taker_fee_ppm,
+            terms: self.terms,
         })
     }
 
@@ -117,7 +134,8 @@ impl Settings {
         Ok(if coarse { Scale { tick, lot, parts_per_lot: COARSE_PARTS_PER_LOT } } else { Scale::finest(tick, lot) })
     }
 
-    fn latency(&self) -> Result<Latency, Problem> {
+    /// The latency model.
+    pub(crate) fn latency(&self) -> Result<Latency, Problem> {
         match &self.latency {
             LatencyChoice::Constant { entry_ns, response_ns } => {
                 Ok(Latency::Constant { entry_ns: *entry_ns, response_ns: *response_ns })
@@ -132,8 +150,29 @@ impl Settings {
                 let table = Latency::table(rows.iter().map(row).collect::<Vec<_>>());
                 table.map_err(|error| Problem::Failed(format!("{}: {error}", path.display())))
             }
+            LatencyChoice::Session { file, seed } => session_latency(file, *seed),
         }
     }
+}
+
+/// The round trips that a session measured; cancels count as orders where it sent none, modifications always do.
+fn session_latency(file: &Path, seed: u64) -> Result<Latency, Problem> {
+    if !file.exists() {
+        return Err(Problem::Usage(format!(
+            "{}: there is no such file; give a session's trading_log.db",
+            file.display()
+        )));
+    }
+    let measured = round_trips(file).map_err(|error| Problem::Failed(error.to_string()))?;
+    let new = measured.as_ref().and_then(|measured| Histogram::new(measured.orders.iter().copied()));
+    let Some((measured, new)) = measured.zip(new) else {
+        let file = file.display();
+        return Err(Problem::Failed(format!(
+            "{file}: no session in it sent an order and ended in order, so it tells no latency; give another, or --latency ENTRY_NS:RESPONSE_NS"
+        )));
+    };
+    let cancel = Histogram::new(measured.cancels).unwrap_or_else(|| new.clone());
+    Ok(Latency::drawn(RoundTrips { modify: new.clone(), new, cancel }, seed))
 }
 
 fn strategy(args: &BacktestArgs, file: &BacktestConfig) -> Result<Strategy, Problem> {
@@ -148,6 +187,7 @@ fn strategy(args: &BacktestArgs, file: &BacktestConfig) -> Result<Strategy, Prob
     match (name, script) {
         (StrategyName::Grid, _) => Ok(Strategy::Grid(file.grid)),
         (StrategyName::None, _) => Ok(Strategy::None),
+        (StrategyName::ScalpingV1, _) => Ok(Strategy::ScalpingV1),
         (StrategyName::Script, Some(path)) => Ok(Strategy::Script(path)),
         (StrategyName::Script, None) => {
             Err(Problem::Usage("the strategy script needs its orders; give them as --script FILE".to_owned()))
@@ -176,8 +216,4 @@ pub fn check_grid(grid: &GridConfig, scale: &Scale) -> Result<(), Problem> {
 
 /// A slow order path: better too slow than too good.
 const LATENCY_USUAL: LatencyChoice = LatencyChoice::Constant { entry_ns: 5_000_000, response_ns: 5_000_000 };
-/// Binance's regular tier.
-const MAKER_FEE_PPM_USUAL: i64 = 200;
-/// Binance's regular tier.
-const TAKER_FEE_PPM_USUAL: i64 = 500;
 const COARSE_PARTS_PER_LOT: i64 = 1_000;

@@ -1,7 +1,7 @@
 //! Stored rows of one symbol → packed rows of the replay core, block by block.
 //!
-//! Rows that say nothing to the two books (mark and funding prices, trades of no side; with the peer's conventions also
-//! best prices, which it does not read) become rows that change nothing, so that time begins, passes and ends as in the
+//! Rows that say nothing (trades of no side; with the peer's conventions also best, mark and index prices and funding
+//! rates, which it does not read) become rows that change nothing, so that time begins, passes and ends as in the
 //! file. `more` needs no heed here: rows of a message share their times, and the core wakes a trader only after all rows of a
 //! time. Memory is a few blocks. Never sorts: the store refuses files out of order.
 
@@ -128,6 +128,16 @@ impl Packer {
                 let kind = Kind::ClearBoth;
                 return Ok(MarketRow { kind, side: Side::Buy, exchange_ns, local_ns, tick: 0, parts: 0 });
             }
+            (StoredKind::Mark, _) if !self.compatible => {
+                return Ok(MarketRow::mark(exchange_ns, local_ns, row.price));
+            }
+            (StoredKind::Index, _) if !self.compatible => {
+                return Ok(MarketRow::index(exchange_ns, local_ns, row.price));
+            }
+            (StoredKind::Funding, _) if !self.compatible => {
+                let rate = i32::try_from(row.price.units()).map_err(|_| format!("the rate {} is none", row.price))?;
+                return Ok(MarketRow::funding(exchange_ns, local_ns, rate, time(row.id)?));
+            }
             (
                 StoredKind::Depth
                 | StoredKind::Snapshot
@@ -227,8 +237,10 @@ mod tests {
             (StoredKind::Clear, buy, "0", &format!("Clear Buy {} 0", -TICK_MAX)),
             (StoredKind::Clear, sell, "0", &format!("Clear Sell {TICK_MAX} 0")),
             (StoredKind::Trade, None, "60000.1", &nothing),
-            (StoredKind::Mark, None, "60000.123", &nothing),
-            (StoredKind::Funding, None, "0.0001", &nothing),
+            (StoredKind::Mark, None, "60000.12345678", "Mark Buy 0 6000012345678"),
+            (StoredKind::Index, None, "60000.123", "Index Buy 0 6000012300000"),
+            (StoredKind::Funding, None, "-0.0001", "Funding Buy -10000 0"),
+            (StoredKind::Funding, None, "100", "the rate 100 is none"),
             (StoredKind::Depth, buy, "60000.15", "the price 60000.15 is not a multiple of the tick 0.1"),
             (StoredKind::Depth, buy, "99999999.9", "is too many ticks of 0.1"),
         ];
@@ -241,6 +253,9 @@ mod tests {
     #[test]
     fn the_peers_conventions_round_to_the_tick_and_read_no_best_prices() {
         assert_eq!(told(true, StoredKind::Depth, Some(Side::Buy), "60000.16"), "Depth Buy 600002 7");
-        assert_eq!(told(true, StoredKind::Top, Some(Side::Buy), "60000.1"), format!("Depth Buy {TICK_MAX} 0"));
+        for (kind, side) in [(StoredKind::Top, Some(Side::Buy)), (StoredKind::Mark, None), (StoredKind::Funding, None)]
+        {
+            assert_eq!(told(true, kind, side, "60000.1"), format!("Depth Buy {TICK_MAX} 0"), "{kind:?}");
+        }
     }
 }

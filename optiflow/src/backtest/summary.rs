@@ -4,10 +4,16 @@
 
 use std::fmt;
 
+use optiflow_sim::replay::run::Tally;
+use optiflow_sim::replay::terms::Terms;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::settings::Strategy;
 use crate::config::backtest::LatencyChoice;
+use crate::report::html::duration;
+use crate::report::measures::Measures;
+use crate::report::page::Setup;
 
 /// What a run came to; the fields are those of summary.json, in its order.
 #[derive(Clone, Debug, Serialize)]
@@ -38,6 +44,11 @@ pub struct Summary {
     pub answers: u64,
     /// Requests that were not sent, because an earlier one was open or the order unknown; scripts only.
     pub refusals: u64,
+    /// What the exchange did besides matching, by its name; null where the run cannot tell.
+    pub exchange: Value,
+    /// Ratios, drawdown, orders, markouts: the figures of the report.
+    #[serde(flatten)]
+    pub measures: Measures,
     /// Earliest time of the data on either clock, ns.
     pub first_ts: i64,
     /// Latest, ns.
@@ -50,10 +61,17 @@ pub struct Summary {
     pub lot: f64,
     /// Who traded.
     pub strategy: &'static str,
+    /// Its parameters; null where it has none.
+    pub strategy_settings: Value,
+    /// The files of the market.
+    pub data: Vec<String>,
     /// How queue places were estimated.
     pub queue: String,
     /// How long requests and answers travelled.
     pub latency: Value,
+    /// Each symbol's part, where the run went through the live stages.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub symbols: Vec<SymbolSummary>,
     /// Were resting orders filled piece by piece?
     pub partial_fills: bool,
     /// Were the peer's conventions followed?
@@ -62,6 +80,27 @@ pub struct Summary {
     pub maker_fee_ppm: i64,
     /// Fee of a taker's fill, ppm.
     pub taker_fee_ppm: i64,
+    /// What the exchange asked besides a match.
+    pub terms: Value,
+}
+
+/// One symbol's part of a run.
+#[derive(Clone, Debug, Serialize)]
+pub struct SymbolSummary {
+    /// Its name.
+    pub symbol: String,
+    /// Signed position at the end.
+    pub position: f64,
+    /// Received minus paid, before fees and funding.
+    pub balance: f64,
+    /// Fees paid.
+    pub fees: f64,
+    /// Funding received less paid.
+    pub funding: f64,
+    /// Executions.
+    pub fills: u64,
+    /// Value traded.
+    pub turnover: f64,
 }
 
 /// A latency as summary.json has it.
@@ -71,7 +110,92 @@ pub fn latency(choice: &LatencyChoice) -> Value {
             json!({ "entry_ns": entry_ns, "response_ns": response_ns })
         }
         LatencyChoice::Table(path) => json!({ "table": path }),
+        LatencyChoice::Session { file, seed } => json!({ "session": file, "seed": seed }),
     }
+}
+
+/// The exchange's terms as summary.json has them; zero is no limit, without a wallet there is no margin.
+pub fn terms(terms: &Terms) -> Value {
+    let margin = terms.margin;
+    json!({
+        "min_notional": terms.min_notional.as_f64(),
+        "orders_ten_seconds": terms.orders_ten_seconds,
+        "orders_minute": terms.orders_minute,
+        "stp": terms.self_trade.name(),
+        "wallet": margin.map(|margin| margin.wallet.as_f64()),
+        "leverage": margin.map(|margin| margin.leverage),
+        "liquidation_fee_ppm": margin.map(|margin| margin.liquidation_fee_ppm),
+    })
+}
+
+/// What the exchange did as summary.json has it.
+pub fn exchange(tally: &Tally) -> Value {
+    json!({
+        "limited": tally.limited,
+        "below_min_notional": tally.below_min_notional,
+        "not_reducing": tally.not_reducing,
+        "no_margin": tally.no_margin,
+        "self_trades": tally.self_trades,
+        "liquidations": tally.liquidations,
+        "fundings": tally.fundings,
+    })
+}
+
+/// A strategy's parameters as summary.json has them.
+pub fn strategy_settings(strategy: &Strategy) -> Value {
+    match strategy {
+        Strategy::Grid(grid) => json!({
+            "half_spread": grid.half_spread,
+            "interval": grid.interval,
+            "levels": grid.levels,
+            "skew": grid.skew,
+            "order_qty": grid.order_qty,
+            "max_position": grid.max_position,
+            "period_ns": grid.period_ns,
+        }),
+        Strategy::Script(path) => json!({ "script": path }),
+        Strategy::None | Strategy::ScalpingV1 => Value::Null,
+    }
+}
+
+impl Summary {
+    /// What the report says besides its figures.
+    pub fn setup(&self) -> Setup {
+        let fee = |ppm: i64| format!("{} bps", ppm as f64 / 100.0);
+        let rules = if self.compatible { "compatible with hftbacktest" } else { "realistic" };
+        let pieces = if self.partial_fills { "piece by piece" } else { "in one piece" };
+        let mut settings = vec![
+            ("symbol".to_owned(), self.symbol.clone()),
+            ("tick, lot".to_owned(), format!("{}, {}", self.tick, self.lot)),
+            ("strategy".to_owned(), self.strategy.to_owned()),
+        ];
+        settings.extend(listed("strategy", &self.strategy_settings));
+        settings.extend([
+            ("rules".to_owned(), rules.to_owned()),
+            ("queue model".to_owned(), self.queue.clone()),
+            ("resting orders fill".to_owned(), pieces.to_owned()),
+        ]);
+        settings.extend(listed("latency", &self.latency));
+        settings.extend([
+            ("fees, maker and taker".to_owned(), format!("{}, {}", fee(self.maker_fee_ppm), fee(self.taker_fee_ppm))),
+            ("rows".to_owned(), format!("{} of {} in the files", self.rows_of_symbol, self.rows)),
+        ]);
+        settings.extend(self.data.iter().map(|path| ("data".to_owned(), path.clone())));
+        Setup { strategy: self.strategy.to_owned(), settings, hash: self.event_log_hash.clone() }
+    }
+}
+
+/// The fields of an object as settings; a field in ns is a duration.
+fn listed(of: &str, value: &Value) -> Vec<(String, String)> {
+    let Value::Object(fields) = value else { return Vec::new() };
+    let line = |(name, value): (&String, &Value)| match (name.strip_suffix("_ns"), value.as_i64()) {
+        (Some(name), Some(nanos)) => (format!("{of} · {}", name.replace('_', " ")), duration(nanos)),
+        _ => {
+            let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            (format!("{of} · {}", name.replace('_', " ")), text)
+        }
+    };
+    fields.iter().map(line).collect()
 }
 
 impl fmt::Display for Summary {
@@ -86,7 +210,11 @@ impl fmt::Display for Summary {
         writeln!(f, "  position    {}", self.position)?;
         writeln!(f, "  balance     {:.4} before fees of {:.4}", self.balance, self.fees)?;
         if let Some(equity) = self.equity {
-            writeln!(f, "  equity      {equity:.4} at the last mid")?;
+            let drawdown = self.measures.max_drawdown;
+            writeln!(f, "  equity      {equity:.4} at the last mid, largest drawdown {drawdown:.4}")?;
+        }
+        if let (Some(sharpe), Some(error)) = (self.measures.sharpe, self.measures.sharpe_error) {
+            writeln!(f, "  sharpe      {sharpe:.2} ± {error:.1} a year")?;
         }
         write!(f, "  hash        {}", self.event_log_hash)
     }

@@ -15,6 +15,7 @@ use toml::de::DeTable;
 
 use super::ConfigError;
 use super::reader::{Reader, Section};
+use super::terms::TermsConfig;
 
 /// What was asked for, by file or by flags; what is absent has a default where it is used.
 #[derive(Clone, Debug, Default)]
@@ -35,10 +36,8 @@ pub struct BacktestConfig {
     pub tick: Option<Price>,
     /// Smallest tradable quantity.
     pub lot: Option<Qty>,
-    /// Fee of a maker's fill, ppm.
-    pub maker_fee_ppm: Option<i64>,
-    /// Fee of a taker's fill, ppm.
-    pub taker_fee_ppm: Option<i64>,
+    /// What the exchange asks and charges.
+    pub terms: TermsConfig,
     /// Parameters of the strategy `grid`.
     pub grid: GridConfig,
 }
@@ -52,6 +51,9 @@ pub enum StrategyName {
     Script,
     /// Nobody: the market passes.
     None,
+    /// The engine's strategy of that name, through engine, risk and order table.
+    #[value(name = "scalping_v1")]
+    ScalpingV1,
 }
 
 impl StrategyName {
@@ -61,23 +63,56 @@ impl StrategyName {
             StrategyName::Grid => "grid",
             StrategyName::Script => "script",
             StrategyName::None => "none",
+            StrategyName::ScalpingV1 => "scalping_v1",
         }
     }
 }
 
-/// A queue model, and how it was written.
+/// How queue places are known, and how that was written.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Queue {
     /// As written.
     pub text: String,
-    /// The model.
-    pub model: QueueModel,
+    /// What it means.
+    pub choice: QueueChoice,
+}
+
+/// How queue places are known.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum QueueChoice {
+    /// Estimated, as recorded depth must be.
+    Estimate(QueueModel),
+    /// First in first out among single orders, which only the synthetic market tells.
+    Fifo,
+}
+
+impl Queue {
+    /// The estimate.
+    ///
+    /// # Errors
+    /// When it is `fifo`: recordings do not tell single orders.
+    pub fn estimate(&self) -> Result<QueueModel, String> {
+        match self.choice {
+            QueueChoice::Estimate(model) => Ok(model),
+            QueueChoice::Fifo => {
+                Err("the queue fifo needs a market of single orders, and recordings tell only what a \
+                level shows; use the synthetic market, or an estimate such as --queue risk-averse"
+                    .to_owned())
+            }
+        }
+    }
 }
 
 impl FromStr for Queue {
     type Err = String;
     fn from_str(text: &str) -> Result<Queue, String> {
-        Ok(Queue { text: text.to_owned(), model: text.parse()? })
+        let choice = match text {
+            "fifo" => QueueChoice::Fifo,
+            _ => QueueChoice::Estimate(
+                text.parse().map_err(|problem| format!("{problem}, or fifo on a synthetic market"))?,
+            ),
+        };
+        Ok(Queue { text: text.to_owned(), choice })
     }
 }
 
@@ -93,11 +128,26 @@ pub enum LatencyChoice {
     },
     /// Interpolated between the measured requests of a file.
     Table(PathBuf),
+    /// Drawn from the round trips that a session measured.
+    Session {
+        /// Its `trading_log.db`.
+        file: PathBuf,
+        /// Of the draws.
+        seed: u64,
+    },
 }
 
 impl FromStr for LatencyChoice {
     type Err = String;
     fn from_str(text: &str) -> Result<LatencyChoice, String> {
+        if let Some(session) = text.strip_prefix("session:") {
+            let seeded = session.rsplit_once(':').and_then(|(file, seed)| Some((file, seed.parse().ok()?)));
+            let (file, seed) = seeded.unwrap_or((session, LATENCY_SEED_USUAL));
+            if file.is_empty() {
+                return Err(format!("{text:?}: name the session's file, such as session:trading_log.db:1"));
+            }
+            return Ok(LatencyChoice::Session { file: PathBuf::from(file), seed });
+        }
         let numbers = text.split_once(':').map(|(entry, response)| (entry.parse(), response.parse()));
         match numbers {
             Some((Ok(entry_ns), Ok(response_ns))) => constant(entry_ns, response_ns),
@@ -141,6 +191,15 @@ pub fn parse_fee(text: &str) -> Result<i64, String> {
 pub fn load(path: &Path) -> Result<BacktestConfig, ConfigError> {
     let failed = |problems| ConfigError { path: path.to_owned(), problems };
     let text = std::fs::read_to_string(path).map_err(|error| failed(vec![format!("cannot be read: {error}")]))?;
+    from_text(path, &text)
+}
+
+/// Reads the table `[backtest]` of the text of the file at `path`.
+///
+/// # Errors
+/// As [`load`].
+pub fn from_text(path: &Path, text: &str) -> Result<BacktestConfig, ConfigError> {
+    let failed = |problems| ConfigError { path: path.to_owned(), problems };
     let text = text.trim_start_matches('\u{feff}');
     let (table, syntax) = DeTable::parse_recoverable(text);
     if !syntax.is_empty() {
@@ -159,7 +218,8 @@ pub fn load(path: &Path) -> Result<BacktestConfig, ConfigError> {
 
 /// Reads the table.
 pub fn read(section: Section<'_>) -> BacktestConfig {
-    let strategy = section.has("strategy").then(|| section.choice("strategy", None, &["grid", "script", "none"]));
+    let strategy =
+        section.has("strategy").then(|| section.choice("strategy", None, &["grid", "script", "none", "scalping_v1"]));
     let config = BacktestConfig {
         strategy: strategy.and_then(|name| StrategyName::from_str(&name, false).ok()),
         script: section.maybe_text("script").map(PathBuf::from),
@@ -169,8 +229,7 @@ pub fn read(section: Section<'_>) -> BacktestConfig {
         compatible: section.has("compatible").then(|| section.flag("compatible", None)),
         tick: parsed(&section, "tick", |text| positive(text).map(Price::from_units)),
         lot: parsed(&section, "lot", |text| positive(text).map(Qty::from_units)),
-        maker_fee_ppm: parsed(&section, "maker_fee", parse_fee),
-        taker_fee_ppm: parsed(&section, "taker_fee", parse_fee),
+        terms: TermsConfig::read(&section),
         grid: read_grid(section.child("grid")),
     };
     section.end();
@@ -178,7 +237,11 @@ pub fn read(section: Section<'_>) -> BacktestConfig {
 }
 
 /// A text that `parse` understands.
-fn parsed<T>(section: &Section<'_>, key: &'static str, parse: impl Fn(&str) -> Result<T, String>) -> Option<T> {
+pub(super) fn parsed<T>(
+    section: &Section<'_>,
+    key: &'static str,
+    parse: impl Fn(&str) -> Result<T, String>,
+) -> Option<T> {
     let text = section.maybe_text(key).filter(|text| !text.is_empty())?;
     parse(&text).map_err(|problem| section.problem(key, problem)).ok()
 }
@@ -196,9 +259,17 @@ fn read_latency(section: &Section<'_>) -> Option<LatencyChoice> {
         return None;
     }
     let latency = section.child("latency");
-    let choice = match latency.maybe_text("table") {
-        Some(table) => LatencyChoice::Table(PathBuf::from(table)),
-        None => LatencyChoice::Constant {
+    let choice = match (latency.maybe_text("table"), latency.maybe_text("session")) {
+        (Some(_), Some(_)) => {
+            section.problem("latency", "it has a table and a session; leave one of them out");
+            return None;
+        }
+        (Some(table), None) => LatencyChoice::Table(PathBuf::from(table)),
+        (None, Some(file)) => {
+            let seed = latency.int("seed", i64::try_from(LATENCY_SEED_USUAL).ok(), 0..=i64::MAX);
+            LatencyChoice::Session { file: PathBuf::from(file), seed: seed.unsigned_abs() }
+        }
+        (None, None) => LatencyChoice::Constant {
             entry_ns: latency.int("entry_ns", None, -LATENCY_NS_MAX..=LATENCY_NS_MAX),
             response_ns: latency.int("response_ns", None, 0..=LATENCY_NS_MAX),
         },
@@ -227,6 +298,7 @@ fn read_grid(section: Section<'_>) -> GridConfig {
 
 /// An hour: longer is a slip of the unit.
 const LATENCY_NS_MAX: i64 = 3_600_000_000_000;
+const LATENCY_SEED_USUAL: u64 = 1;
 const FEE_PPM_MAX: i64 = 100_000;
 const GRID_LEVELS_MAX: i64 = 1_000;
 
@@ -254,9 +326,21 @@ mod tests {
             Ok(LatencyChoice::Constant { entry_ns: 5_000_000, response_ns: 3_000_000 })
         );
         assert_eq!(table("a/b.npz"), Ok(LatencyChoice::Table("a/b.npz".into())));
-        for bad in ["5:x", "x:5", "5:-1", "9999999999999:1"] {
+        let session = |file: &str, seed| Ok(LatencyChoice::Session { file: file.into(), seed });
+        assert_eq!(table("session:a:b.db"), session("a:b.db", 1));
+        assert_eq!(table("session:a.db:42"), session("a.db", 42));
+        for bad in ["5:x", "x:5", "5:-1", "9999999999999:1", "session:", "session::3"] {
             assert!(table(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn fifo_is_a_queue_that_recordings_do_not_have() {
+        let fifo: Queue = "fifo".parse().unwrap();
+        assert_eq!(fifo.choice, QueueChoice::Fifo);
+        assert!(fifo.estimate().unwrap_err().contains("synthetic"));
+        let log: Queue = "log".parse().unwrap();
+        assert_eq!(log.estimate(), Ok(QueueModel::Log));
     }
 
     #[test]
@@ -271,6 +355,6 @@ mod tests {
         {
             assert!(problems.iter().any(|problem| problem.contains(part)), "{part}: {problems:?}");
         }
-        assert_eq!((problems.len(), config.maker_fee_ppm), (5, Some(1)));
+        assert_eq!((problems.len(), config.terms.maker_fee), (5, Some(1)));
     }
 }

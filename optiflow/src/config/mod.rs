@@ -4,8 +4,11 @@
 //! never reads the content of a key file. Runs on the main thread before anything else.
 
 pub mod backtest;
-mod reader;
+mod echo;
+pub mod paper;
+pub(crate) mod reader;
 mod scalping;
+pub mod terms;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -13,10 +16,13 @@ use std::time::Duration;
 
 use optiflow_base::ids::SymbolName;
 use optiflow_base::money::Notional;
+use optiflow_engine::strategies::echo::EchoConfig;
 use optiflow_engine::strategies::scalping_v1::config::ScalpingConfig;
+use optiflow_oms::stage::Countdown;
 use toml::de::DeTable;
 
 use backtest::BacktestConfig;
+use paper::PaperConfig;
 use reader::{Reader, Section};
 
 pub use reader::parse_duration;
@@ -30,6 +36,8 @@ pub struct Config {
     pub run_for: Option<Duration>,
     /// The embedded exchange (mode `sim`).
     pub sim: SimConfig,
+    /// How long things travel (mode `paper`, and its backtests).
+    pub paper: PaperConfig,
     /// Key files (modes `testnet` and `live`).
     pub keys: Option<KeyFiles>,
     /// Where everything is written.
@@ -53,6 +61,8 @@ pub struct Config {
 pub enum Mode {
     /// The simulated exchange: no keys, no network.
     Sim,
+    /// The stages against the simulated exchange without its protocol, as in a backtest, at the wall clock's pace.
+    Paper,
     /// Binance's test exchange.
     Testnet,
     /// Binance, with real money; also needs `--live`.
@@ -120,6 +130,8 @@ pub struct OmsSettings {
     pub reply_timeout: Duration,
     /// How long an orderly stop may take.
     pub stop_timeout: Duration,
+    /// The dead-man's switch: how often it is wound up, and after how long it cancels everything.
+    pub countdown: Countdown,
 }
 
 /// Limits of the account.
@@ -158,7 +170,9 @@ pub struct SymbolConfig {
 #[derive(Clone, Debug)]
 pub enum StrategyConfig {
     /// Post-only scalping on book imbalance.
-    ScalpingV1(ScalpingConfig),
+    ScalpingV1(Box<ScalpingConfig>),
+    /// One order for every move of the best prices: a yardstick.
+    Echo(EchoConfig),
 }
 
 /// Everything that is wrong with a configuration.
@@ -234,7 +248,8 @@ impl Config {
 }
 
 fn read(root: Section<'_>) -> Config {
-    let mode = match root.choice("mode", None, &["sim", "testnet", "live"]).as_str() {
+    let mode = match root.choice("mode", None, &["sim", "paper", "testnet", "live"]).as_str() {
+        "paper" => Mode::Paper,
         "live" => Mode::Live,
         "testnet" => Mode::Testnet,
         _ => Mode::Sim,
@@ -244,6 +259,7 @@ fn read(root: Section<'_>) -> Config {
         mode,
         run_for,
         sim: read_sim(root.child("sim")),
+        paper: paper::read(root.child("paper")),
         keys: read_keys(&root, mode),
         storage: read_storage(root.child("storage")),
         feed: read_feed(root.child("feed")),
@@ -271,7 +287,7 @@ fn read_sim(section: Section<'_>) -> SimConfig {
 }
 
 fn read_keys(root: &Section<'_>, mode: Mode) -> Option<KeyFiles> {
-    if mode == Mode::Sim && !root.has("keys") {
+    if matches!(mode, Mode::Sim | Mode::Paper) && !root.has("keys") {
         return None;
     }
     let section = root.child("keys");
@@ -312,10 +328,15 @@ fn read_feed(section: Section<'_>) -> FeedSettings {
 }
 
 fn read_oms(section: Section<'_>) -> OmsSettings {
+    let countdown = Countdown::default();
     let oms = OmsSettings {
         recv_window_ms: small(section.int("recv_window_ms", Some(1_000), 50..=60_000)),
         reply_timeout: section.span("reply_timeout", Some(seconds(2)), millis(100)..=seconds(60)),
         stop_timeout: section.span("stop_timeout", Some(seconds(10)), seconds(1)..=seconds(120)),
+        countdown: Countdown {
+            heartbeat: section.span("heartbeat", Some(countdown.heartbeat), millis(500)..=seconds(60)),
+            span: section.span("countdown", Some(countdown.span), seconds(3)..=seconds(600)),
+        },
     };
     section.end();
     oms
@@ -339,15 +360,17 @@ fn read_symbol(section: Section<'_>) -> SymbolConfig {
     if section.has("name") && !shaped {
         section.problem("name", format!("{name:?} is no symbol: write it as the exchange does, such as \"BTCUSDT\""));
     }
-    let strategy = section.choice("strategy", None, &["scalping_v1"]);
-    assert!(strategy.is_empty() || strategy == "scalping_v1", "the choice lists every strategy");
+    let strategy = match section.choice("strategy", None, &["scalping_v1", "echo"]).as_str() {
+        "echo" => StrategyConfig::Echo(echo::read(section.child("echo"))),
+        _ => StrategyConfig::ScalpingV1(Box::new(scalping::read(section.child("scalping_v1")))),
+    };
     let symbol = SymbolConfig {
         name: SymbolName::from(&name).unwrap_or_default(),
         order_notional_max: section.amount("order_notional_max", None),
         position_notional_max: section.amount("position_notional_max", None),
         open_orders_max: small(section.int("open_orders_max", None, 1..=200)),
         price_band_ppm: section.int("price_band_bps", None, 1..=2_000) * 100,
-        strategy: StrategyConfig::ScalpingV1(scalping::read(section.child("scalping_v1"))),
+        strategy,
     };
     section.end();
     symbol
@@ -367,6 +390,10 @@ fn check_together(reader: &Reader<'_>, config: &Config) {
                 symbol.order_notional_max, symbol.position_notional_max
             ));
         }
+    }
+    let fault = config.oms.countdown.fault(config.symbols.len(), config.risk.weight_minute);
+    if let Some(fault) = fault.filter(|_| config.risk.weight_minute > 0) {
+        reader.problem(format!("oms.heartbeat, oms.countdown: {fault}"));
     }
     if config.risk.orders_ten_seconds > config.risk.orders_minute {
         reader.problem("risk.orders_ten_seconds: exceeds orders_minute".to_owned());
