@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use optiflow::config::terms::TermsConfig;
 use optiflow_base::clock::Nanos;
 use optiflow_base::money::Side;
 use optiflow_sim::replay::feed::Feed;
@@ -165,7 +166,7 @@ fn wrong_requests_say_what_to_give() {
         (vec!["--data", &several, "--symbol", "CUSDT"], "hold no CUSDT"),
         ([&["--data", &plain, "--strategy", "script"], &scale[..]].concat(), "--script FILE"),
         (vec!["--data", &plain, "--tick", "0.1", "--lot", "1"], "no whole lots"),
-        ([&["--data", &plain, "--queue", "fifo"], &scale[..]].concat(), "queue model"),
+        ([&["--data", &plain, "--queue", "fifo"], &scale[..]].concat(), "single orders"),
         ([&["--data", &plain, "--maker-fee", "0.0002"], &scale[..]].concat(), "200ppm"),
         (vec!["--data", &plain, "--config", &config], "tik: unknown key"),
     ] {
@@ -291,6 +292,7 @@ fn grid_in_memory(oracle: &Path, compatible: bool) -> u64 {
         compatible,
         maker_fee_ppm: -50,
         taker_fee_ppm: 500,
+        terms: TermsConfig::default().terms(compatible).unwrap(),
     };
     let text = fs::read_to_string(oracle.join("feed/small.csv")).unwrap();
     let kinds = BTreeMap::from([("depth", Kind::Depth), ("snapshot", Kind::Snapshot), ("trade", Kind::Trade)]);

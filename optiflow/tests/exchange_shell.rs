@@ -9,6 +9,7 @@ use std::time::Duration;
 use futures_util::{SinkExt, StreamExt};
 use hmac::{Hmac, KeyInit, Mac};
 use optiflow::exchange::{ExchangeError, ExchangeOptions, Running, start};
+use optiflow_sim::binance::faults::Faults;
 use optiflow_sim::words::OrderStatus;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
@@ -27,7 +28,8 @@ type Boxed = Box<dyn Pipe>;
 type Socket = WebSocketStream<Boxed>;
 
 fn options(tls: bool) -> ExchangeOptions {
-    ExchangeOptions { port: 0, market: "synthetic".to_owned(), seed: 5, speed: 1.0, tls, folder: None }
+    let (market, faults) = ("synthetic".to_owned(), Faults::default());
+    ExchangeOptions { port: 0, market, seed: 5, speed: 1.0, tls, folder: None, faults, reaction: false }
 }
 
 /// Runs a client against an exchange, within a time that no honest run needs.

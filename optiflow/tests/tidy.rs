@@ -20,7 +20,7 @@ fn rooms_depend_only_downwards() {
         ("storage", &["base"]),
         ("sim", &["base"]),
         ("store", &["base"]),
-        ("backtest", &["base", "wire", "feed", "engine", "risk", "oms", "storage", "sim"]),
+        ("backtest", &["base", "wire", "feed", "engine", "risk", "oms", "storage", "sim", "store"]),
         ("optiflow", &["base", "wire", "feed", "engine", "risk", "oms", "storage", "store", "sim", "backtest"]),
         ("benches", &["base", "wire", "feed", "engine", "risk", "oms", "sim", "backtest"]),
     ]);

@@ -1,5 +1,8 @@
 //! The program run as a user runs it, in a folder of its own.
 
+// What several test files share, each of them uses a part of.
+#![allow(dead_code)]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;

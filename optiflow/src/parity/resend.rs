@@ -1,0 +1,188 @@
+//! The trader that sends a session's orders again, each at the moment it reached the exchange, and notes what fills.
+//!
+//! Links take no time here: the moments are those of arrival already. Never decides: an order or a cancel is sent whether
+//! or not the simulated fate of others makes sense of it. Reduce-only orders are sent as plain ones, because the
+//! position that they were to reduce is the real one; one difference must not breed others.
+
+use optiflow_base::money::{Notional, Qty, Side};
+use optiflow_sim::replay::feed::Feed;
+use optiflow_sim::replay::latency::Latency;
+use optiflow_sim::replay::local::{Local, Order};
+use optiflow_sim::replay::orders::{Answer, OrderKind, Tells};
+use optiflow_sim::replay::queue::QueueModel;
+use optiflow_sim::replay::run::{Desk, Replay, Trader};
+use optiflow_sim::replay::{ReplayConfig, ReplayError, Scale};
+
+use super::market::{Market, tick_of};
+use super::session::{Fills, Own};
+use super::travel::MILLI;
+use crate::problem::Problem;
+
+/// What is to be simulated, and how.
+#[derive(Clone, Copy, Debug)]
+pub struct Rules {
+    /// Integers of the symbol.
+    pub scale: Scale,
+    /// Estimate of queue places.
+    pub queue: QueueModel,
+    /// Resting orders fill piece by piece?
+    pub partial_fills: bool,
+    /// Fee of a maker's fill, ppm.
+    pub maker_fee_ppm: i64,
+    /// Fee of a taker's fill, ppm.
+    pub taker_fee_ppm: i64,
+    /// Added to every moment of arrival.
+    pub delay_ns: i64,
+}
+
+/// What a run came to.
+#[derive(Clone, Debug)]
+pub struct Resent {
+    /// What each order traded, in the order given; `None` where it fell outside the capture.
+    pub fills: Vec<Option<Fills>>,
+    /// The last mid price.
+    pub mid: Option<f64>,
+}
+
+/// Runs `orders` through the captured market.
+///
+/// # Errors
+/// When the capture cannot be read, or a price of an order is not on the grid.
+pub fn resend(orders: &[&Own], market: Market, rules: &Rules) -> Result<Resent, Problem> {
+    let failed = |error: ReplayError| Problem::Failed(error.to_string());
+    let mut trader = Resend::new(orders, rules)?;
+    let span = market.span();
+    let config = config(rules);
+    let mut replay = Replay::new(&config, Feed::streamed(market)).map_err(failed)?;
+    let Some(first) = replay.first_ns().map_err(failed)? else {
+        return Err(Problem::Failed("the capture holds no row of the symbol".to_owned()));
+    };
+    let mut next = trader.start(first);
+    let mut stride = first;
+    loop {
+        // Both books must move on together, or memory holds what lies between them.
+        stride += STRIDE_NS;
+        let at = next.map_or(stride, |next| next.min(stride));
+        stride = at;
+        if !replay.advance(at, &mut trader).map_err(failed)? {
+            break;
+        }
+        if next == Some(at) {
+            next = trader.wake(&mut replay.desk());
+        }
+    }
+    let book = replay.venue().book();
+    let best = |side| book.best(side).map(|tick| rules.scale.price(tick).as_f64());
+    let (bid, ask) = (best(Side::Buy), best(Side::Sell));
+    let mid = bid.zip(ask).map(|(bid, ask)| bid.midpoint(ask));
+    let inside =
+        |at: i64| span.first.get().is_some_and(|first| at >= first) && span.last.get().is_some_and(|last| at <= last);
+    let fills = orders.iter().zip(trader.fills);
+    let fills = fills.map(|(own, fills)| inside(own.arrival_ns + rules.delay_ns).then_some(fills)).collect();
+    Ok(Resent { fills, mid })
+}
+
+struct Resend<'a> {
+    orders: &'a [&'a Own],
+    rules: &'a Rules,
+    /// Limit of each order.
+    ticks: Vec<i32>,
+    /// In the order of time.
+    steps: Vec<Step>,
+    next: usize,
+    fills: Vec<Fills>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Step {
+    at: i64,
+    is_cancel: bool,
+    order: usize,
+}
+
+impl<'a> Resend<'a> {
+    fn new(orders: &'a [&'a Own], rules: &'a Rules) -> Result<Resend<'a>, Problem> {
+        let mut steps = Vec::with_capacity(2 * orders.len());
+        let mut ticks = Vec::with_capacity(orders.len());
+        for (order, own) in orders.iter().enumerate() {
+            let tick = match own.sent.kind {
+                OrderKind::Limit => tick_of(own.sent.price, &rules.scale),
+                OrderKind::Market => Ok(0),
+            };
+            ticks.push(tick.map_err(|problem| Problem::Usage(format!("order {}: {problem}", own.sent.client_id)))?);
+            steps.push(Step { at: own.arrival_ns + rules.delay_ns, is_cancel: false, order });
+            if let Some(cancel) = own.cancel_ns {
+                steps.push(Step { at: cancel + rules.delay_ns, is_cancel: true, order });
+            }
+        }
+        steps.sort_unstable();
+        Ok(Resend { orders, rules, ticks, steps, next: 0, fills: vec![Fills::default(); orders.len()] })
+    }
+
+    fn submit(&self, desk: &mut Desk<'_>, order: usize) {
+        let own = &self.orders[order];
+        let parts = self.rules.scale.parts(own.qty);
+        let limit = Order::limit(id_of(order), own.sent.side, own.sent.time_in_force, self.ticks[order], parts);
+        let sent = desk.submit(&Order { kind: own.sent.kind, ..limit });
+        assert!(sent.is_ok() || parts <= 0, "ids are new and every order has a quantity: {sent:?}");
+    }
+}
+
+impl Trader for Resend<'_> {
+    fn start(&mut self, first_ns: i64) -> Option<i64> {
+        // What came before the capture cannot be simulated; neither can its cancels.
+        while self.steps.get(self.next).is_some_and(|step| step.at < first_ns) {
+            self.next += 1;
+        }
+        self.steps.get(self.next).map(|step| step.at)
+    }
+
+    fn wake(&mut self, desk: &mut Desk<'_>) -> Option<i64> {
+        desk.forget_ended();
+        while let Some(step) = self.steps.get(self.next).copied().filter(|step| step.at <= desk.now()) {
+            self.next += 1;
+            if step.is_cancel {
+                // An order that has ended in the simulation is not there any more, which is an answer too.
+                let _ = desk.cancel(id_of(step.order));
+            } else {
+                self.submit(desk, step.order);
+            }
+        }
+        self.steps.get(self.next).map(|step| step.at)
+    }
+
+    fn answer(&mut self, answer: &Answer, _local: &Local) {
+        let image = &answer.image;
+        let order = usize::try_from(image.id).ok().and_then(|id| id.checked_sub(1));
+        let Some(fills) = order.and_then(|order| self.fills.get_mut(order)) else { return };
+        if answer.tells != Tells::Fill {
+            return;
+        }
+        let scale = &self.rules.scale;
+        let (price, qty): (_, Qty) = (scale.price(image.exec_tick), scale.qty(image.exec_qty));
+        let ppm = if image.maker { self.rules.maker_fee_ppm } else { self.rules.taker_fee_ppm };
+        let fee: Notional = price.times(qty).share_ppm(ppm);
+        fills.add(price, qty, fee, image.exchange_ns.div_euclid(MILLI), image.maker);
+    }
+}
+
+/// Realistic rules, and nothing asked of the account: it was the real one that had to carry the orders.
+fn config(rules: &Rules) -> ReplayConfig {
+    ReplayConfig {
+        scale: rules.scale,
+        queue: rules.queue,
+        latency: Latency::Constant { entry_ns: 0, response_ns: 0 },
+        partial_fills: rules.partial_fills,
+        compatible: false,
+        maker_fee_ppm: rules.maker_fee_ppm,
+        taker_fee_ppm: rules.taker_fee_ppm,
+        terms: Default::default(),
+    }
+}
+
+const fn id_of(order: usize) -> u64 {
+    order as u64 + 1
+}
+
+/// Rows of so much time are in memory at most.
+const STRIDE_NS: i64 = 10_000_000_000;

@@ -1,0 +1,170 @@
+//! The recorder itself: two connections, one to each route, into the files of every symbol.
+//!
+//! Stepped by whoever owns it; a step does a bounded amount of work and blocks only on the disk. Never decides when to
+//! end. What connects and reconnects is `wire`.
+
+use std::path::Path;
+use std::time::Duration;
+
+use optiflow_base::clock::{Clock, Nanos, RealClock};
+use optiflow_base::ids::SymbolName;
+use optiflow_base::market::StreamKind;
+use optiflow_base::stage::Progress;
+use optiflow_feed::Silence;
+use optiflow_feed::binance::streams::{SYMBOLS_MAX, market_path, public_path};
+use optiflow_oms::binance::rest::RestClient;
+use optiflow_oms::time::ExchangeTime;
+use optiflow_wire::connection::{Connection, Event};
+use optiflow_wire::limits::Limits;
+use optiflow_wire::transport::TcpDialer;
+
+use super::desk::Desk;
+use super::place::Place;
+use super::snapshots::Snapshots;
+use super::tally::Tally;
+use crate::config::Config;
+use crate::problem::Problem;
+
+/// Records the streams of a configuration's symbols.
+pub struct Recorder {
+    clock: RealClock,
+    connections: [Connection<TcpDialer>; Route::ALL.len()],
+    desk: Desk,
+    care_at: Nanos,
+}
+
+/// Which connection: the venue delivers each stream on one route only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Route {
+    /// Book diffs and best prices.
+    Public,
+    /// Trades and mark prices.
+    Market,
+}
+
+impl Route {
+    /// Both.
+    pub const ALL: [Route; 2] = [Route::Public, Route::Market];
+
+    /// What it carries.
+    pub const fn kinds(self) -> [StreamKind; 2] {
+        match self {
+            Route::Public => [StreamKind::Depth, StreamKind::Top],
+            Route::Market => [StreamKind::Trade, StreamKind::Mark],
+        }
+    }
+
+    /// For people.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Route::Public => "public streams",
+            Route::Market => "market streams",
+        }
+    }
+}
+
+impl Recorder {
+    /// Prepares everything; nothing is dialled before the first step.
+    ///
+    /// # Errors
+    /// When the exchange cannot be found, the folder cannot be made, or there are too many symbols.
+    pub fn new(
+        config: &Config,
+        place: &Place,
+        out: &Path,
+        file_bytes_max: u64,
+        clock: RealClock,
+    ) -> Result<Recorder, Problem> {
+        let names: Vec<SymbolName> = config.symbols.iter().map(|symbol| symbol.name).collect();
+        if names.len() > SYMBOLS_MAX {
+            let count = names.len();
+            return Err(Problem::Usage(format!("{count} symbols; one recorder takes up to {SYMBOLS_MAX}")));
+        }
+        let made = std::fs::create_dir_all(out);
+        made.map_err(|error| Problem::Failed(format!("making the folder {}: {error}", out.display())))?;
+        let client = RestClient::new(&place.rest, &place.roots, None, ExchangeTime::new());
+        let client = client.map_err(|error| Problem::Failed(error.to_string()))?;
+        let snapshots = Snapshots::start(client, clock.clone())?;
+        let feed = &config.feed;
+        let silence = Silence {
+            depth: feed.depth_silence,
+            top: feed.top_silence,
+            trade: feed.trade_silence,
+            mark: feed.mark_silence,
+        };
+        let paths = [public_path(&names, &feed.depth), market_path(&names)];
+        let seed = clock.now().0;
+        let connect = |path: &str, seed: u64| -> Result<Connection<TcpDialer>, Problem> {
+            let endpoint = place.streams()?.with_path(path);
+            Ok(Connection::new(endpoint, TcpDialer, Limits::market(), seed))
+        };
+        let connections = [connect(&paths[0], seed)?, connect(&paths[1], seed.wrapping_add(1))?];
+        let desk = Desk::new(&names, silence, out, file_bytes_max, snapshots);
+        Ok(Recorder { clock, connections, desk, care_at: Nanos(0) })
+    }
+
+    /// Reads what has come, and looks after what is due.
+    ///
+    /// # Errors
+    /// When the disk refuses; what is written by then is whole.
+    pub fn step(&mut self) -> Result<Progress, Problem> {
+        let mut progress = Progress::Idle;
+        for route in Route::ALL {
+            progress = progress.or(self.poll(route)?);
+        }
+        let now = self.clock.now();
+        if now >= self.care_at {
+            self.care_at = now + CARE_EVERY;
+            self.desk.care(now)?;
+            for route in Route::ALL {
+                if self.desk.is_drop_due(route, now) {
+                    self.connections[route as usize].reconnect(now);
+                }
+            }
+        }
+        Ok(progress)
+    }
+
+    /// Does every symbol have its first snapshot?
+    pub fn is_recording(&self) -> bool {
+        self.desk.is_recording()
+    }
+
+    /// What people should know, since the last call.
+    pub fn notes(&mut self) -> Vec<String> {
+        self.desk.notes()
+    }
+
+    /// What it came to so far.
+    pub fn tally(&self) -> Tally {
+        self.desk.tally()
+    }
+
+    /// Closes every file.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn finish(mut self) -> Result<Tally, Problem> {
+        self.desk.close()?;
+        Ok(self.desk.tally())
+    }
+
+    fn poll(&mut self, route: Route) -> Result<Progress, Problem> {
+        let connection = &mut self.connections[route as usize];
+        for polls in 0..POLLS_PER_STEP_MAX {
+            match connection.poll(self.clock.now()) {
+                Event::Idle => return Ok(Progress::from_work(polls > 0)),
+                Event::Working => {}
+                Event::Up => self.desk.up(route, self.clock.now()),
+                Event::Down(reason) => self.desk.down(route, &reason.to_string()),
+                Event::Text(payload) => self.desk.text(self.clock.now(), payload)?,
+            }
+        }
+        Ok(Progress::Busy)
+    }
+}
+
+/// Polls of one connection before the other has its turn.
+const POLLS_PER_STEP_MAX: u32 = 256;
+/// How often files, snapshots and silence are looked after.
+const CARE_EVERY: Duration = Duration::from_millis(20);

@@ -1,0 +1,140 @@
+//! `optiflow record` against an exchange on loopback: what it writes is what `import` and the exchange itself read.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod captures;
+mod support;
+
+use std::fs::{self, File};
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use flate2::read::MultiGzDecoder;
+use serde_json::Value;
+
+use captures::{Exchange, demo};
+use support::{Folder, optiflow};
+
+#[test]
+fn a_recording_holds_every_stream_and_is_read_back_by_import_and_by_the_exchange() {
+    let folder = Folder::new("record");
+    let exchange = Exchange::start(&folder, 0);
+    demo(&folder);
+    let said = optiflow(&[
+        "record",
+        "--config",
+        &folder.path("demo.toml"),
+        "--exchange",
+        &exchange.line,
+        "--out",
+        &folder.path("capture"),
+        "--for",
+        "4s",
+        "--json",
+    ]);
+    let tally = said.json();
+    assert_eq!(said.code, 0, "{tally:#} {}", said.err);
+    for kind in ["depth", "top", "trade", "mark", "snapshot"] {
+        assert!(tally["lines"][kind].as_u64().unwrap() > 0, "{kind}: {tally:#}");
+    }
+    assert_eq!((&tally["gaps"], &tally["reconnects"]), (&Value::from(0), &Value::from(0)), "{tally:#}");
+    let files = captured(&folder);
+    assert_eq!(files.len(), 1, "{files:?}");
+    let lines = text(&files[0]);
+    assert_eq!(lines.len() as u64, tally["bytes"].as_u64().unwrap());
+    for line in lines.lines() {
+        let (time, json) = line.split_once(' ').unwrap();
+        assert_eq!(time.len(), 19, "{line}");
+        serde_json::from_str::<Value>(json).unwrap();
+    }
+    let import = ["import", "collector", &files[0], "--out", &folder.path("market.parquet"), "--json"];
+    let imported = optiflow(&import).json();
+    assert_eq!((&imported["gaps"], &imported["heard"]["snapshots"]), (&Value::from(0), &Value::from(1)));
+    assert_eq!(imported["heard"]["depth"], tally["lines"]["depth"], "{imported:#}");
+    let replayed =
+        optiflow(&["trade", "--market", &files[0], "--for", "2s", "--json", "--db", &folder.path("replayed.db")]);
+    assert!(replayed.json()["ledger"].as_str().unwrap().contains("agree"), "{}", replayed.out);
+}
+
+#[test]
+fn an_exchange_that_goes_and_comes_back_costs_a_reconnect_and_a_new_snapshot() {
+    let folder = Folder::new("record-again");
+    let port = captures::free_port();
+    let exchange = Exchange::start(&folder, port);
+    demo(&folder);
+    let recorder = Command::new(env!("CARGO_BIN_EXE_optiflow"))
+        .args(["record", "--json", "--for", "12s", "--config", &folder.path("demo.toml")])
+        .args(["--exchange", &exchange.line, "--out", &folder.path("capture")])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    std::thread::sleep(Duration::from_secs(3));
+    drop(exchange);
+    let _again = Exchange::start(&folder, port);
+    let output = recorder.wait_with_output().unwrap();
+    let notes = String::from_utf8(output.stderr).unwrap();
+    let tally: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {notes}"));
+    assert!(output.status.success(), "{tally:#}");
+    assert!(tally["reconnects"].as_u64().unwrap() >= 2, "both routes: {tally:#}");
+    assert!(tally["lines"]["snapshot"].as_u64().unwrap() >= 2, "{tally:#}");
+    assert!(notes.contains("public streams: connected again"), "{notes}");
+}
+
+#[test]
+fn a_recorder_that_is_killed_leaves_whole_gzip() {
+    let folder = Folder::new("record-killed");
+    let exchange = Exchange::start(&folder, 0);
+    demo(&folder);
+    let mut recorder = Command::new(env!("CARGO_BIN_EXE_optiflow"))
+        .args(["record", "--config", &folder.path("demo.toml"), "--exchange", &exchange.line])
+        .args(["--out", &folder.path("capture")])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let begun = Instant::now();
+    let written = || captured(&folder).iter().any(|file| fs::metadata(file).unwrap().len() > 0);
+    while !written() {
+        assert!(begun.elapsed() < Duration::from_secs(20), "nothing is written");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    std::thread::sleep(Duration::from_millis(1_500));
+    recorder.kill().unwrap();
+    recorder.wait().unwrap();
+    let files = captured(&folder);
+    assert!(files[0].ends_with(".gz.part"), "{files:?}");
+    assert!(text(&files[0]).ends_with("}\n"));
+    let import = ["import", "collector", &files[0], "--out", &folder.path("market.parquet"), "--json"];
+    assert_eq!(optiflow(&import).code, 0);
+}
+
+#[test]
+fn a_simulated_mode_without_an_exchange_and_one_that_is_elsewhere_are_refused() {
+    let folder = Folder::new("record-refused");
+    demo(&folder);
+    let config = folder.path("demo.toml");
+    let said = optiflow(&["record", "--config", &config, "--out", &folder.path("capture")]);
+    assert!(said.code == 2 && said.err.contains("--exchange FILE"), "{}", said.err);
+    let line = folder.path("elsewhere.json");
+    let far = r#"{"rest":"https://example.com","streams":"wss://example.com","ws_api":"wss://example.com","api_key":"","api_secret":"","ed25519_key_file":""}"#;
+    fs::write(&line, format!("{far}\n")).unwrap();
+    let said = optiflow(&["record", "--config", &config, "--out", &folder.path("capture"), "--exchange", &line]);
+    assert!(said.code == 2 && said.err.contains("not on this machine"), "{}", said.err);
+}
+
+fn captured(folder: &Folder) -> Vec<String> {
+    let entries = fs::read_dir(folder.path("capture")).into_iter().flatten();
+    let mut files: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    files.iter().map(|file| file.display().to_string()).collect()
+}
+
+/// Refuses what `gzip -t` would refuse.
+fn text(path: &str) -> String {
+    let mut text = String::new();
+    MultiGzDecoder::new(File::open(Path::new(path)).unwrap()).read_to_string(&mut text).unwrap();
+    text
+}
