@@ -171,7 +171,12 @@ impl Desk {
 
     /// Has the strategy been left alone for too long?
     pub(crate) fn is_overdue(&self, now: Nanos) -> bool {
-        now.since(self.decided) >= DECIDE_EVERY_NS
+        now >= self.overdue_at()
+    }
+
+    /// From when on it has.
+    pub(crate) const fn overdue_at(&self) -> Nanos {
+        Nanos(self.decided.0.saturating_add(DECIDE_EVERY_NS))
     }
 
     /// Shows the strategy the present and sends what it wants; says how many intents left.

@@ -100,6 +100,11 @@ impl<C: Clock> Engine<C> {
         self.desks.get(symbol.index()).map(|desk| desk.position)
     }
 
+    /// When time alone makes the engine decide: the earliest moment at which a desk has been left alone for too long.
+    pub fn next_due(&self) -> Option<Nanos> {
+        self.desks.iter().map(Desk::overdue_at).min()
+    }
+
     fn reports(&mut self) -> Progress {
         let mut worked = false;
         for _ in 0..REPORTS_PER_STEP_MAX {

@@ -11,9 +11,14 @@ use optiflow_base::ids::SymbolName;
 use optiflow_base::money::{Price, Qty};
 use optiflow_store::import::Format;
 
-use crate::config::backtest::{LatencyChoice, Queue, StrategyName, parse_fee};
+use crate::config::backtest::{LatencyChoice, Queue, StrategyName};
 use crate::config::parse_duration;
+use crate::config::terms::TermsConfig;
 use crate::import::{parse_format, parse_shift, parse_symbol};
+use crate::parity::command::Queues;
+use crate::sweep::axes::Axis;
+use crate::sweep::memory::MemoryLimit;
+use crate::sweep::metrics::Metric;
 
 /// Trades Binance USDⓈ-M futures from market microstructure.
 #[derive(Debug, Parser)]
@@ -33,10 +38,18 @@ pub enum Command {
     Exchange(ExchangeArgs),
     /// Trade a recorded market in virtual time, with queue positions and latencies, as fast as it can be read.
     Backtest(BacktestArgs),
+    /// Run a backtest at every point of a grid of settings, on all cores, over one market in memory.
+    Sweep(SweepArgs),
     /// Turn recordings into an event store, the Parquet file that `backtest` streams.
     Import(ImportArgs),
+    /// Record the raw market streams into rotating files that `import` and `--market` read; needs no key.
+    Record(RecordArgs),
+    /// Send a session's own orders again, into the simulator on its captured market, and tell where the fills differ.
+    Parity(ParityArgs),
     /// Check a configuration: list every problem, or show the effective values.
     Check(CheckArgs),
+    /// End it now, from another shell: latch a running engine, cancel every order in the account, prove that none is open.
+    Kill(KillArgs),
 }
 
 /// Flags of `trade`.
@@ -63,6 +76,9 @@ pub struct TradeArgs {
     /// Database to write (overrides the configuration).
     #[arg(long, value_name = "FILE")]
     pub db: Option<PathBuf>,
+    /// Also record the market's raw streams into this folder, by connections of their own; `parity` needs it.
+    #[arg(long, value_name = "DIR")]
+    pub capture: Option<PathBuf>,
     /// Really trade with real money; only together with `mode = "live"` in the configuration.
     #[arg(long)]
     pub live: bool,
@@ -77,10 +93,11 @@ pub struct ExchangeArgs {
     /// Port on 127.0.0.1; 0 takes any free one.
     #[arg(long, default_value_t = 0)]
     pub port: u16,
-    /// Market to replay: `synthetic`, or recorded files separated by commas.
+    /// Market to replay: `synthetic`, recorded files separated by commas, or `metronome:PERIOD` (such as 60ms), whose best
+    /// price moves once a period.
     #[arg(long, value_name = "SOURCE", default_value = "synthetic")]
     pub market: String,
-    /// Seed of the synthetic market and of the test keys.
+    /// Seed of the synthetic market, of the test keys, and of faults whose file names none.
     #[arg(long, default_value_t = 7)]
     pub seed: u64,
     /// How fast the market passes.
@@ -92,7 +109,14 @@ pub struct ExchangeArgs {
     /// Folder for the CA certificate and the test key [default: a fresh temporary folder].
     #[arg(long, value_name = "DIR")]
     pub folder: Option<PathBuf>,
-    /// Print where it listens as one line of JSON.
+    /// What goes wrong, how often and when: a TOML file as docs/faults.md describes it.
+    #[arg(long, value_name = "FILE")]
+    pub faults: Option<PathBuf>,
+    /// Measure each client's reaction time, from the write of a tick to the arrival of an order, and write the histograms
+    /// here at the end. Takes a core of its own: the exchange's thread never sleeps.
+    #[arg(long, value_name = "FILE.hgrm")]
+    pub reaction: Option<PathBuf>,
+    /// Print where it listens as one line of JSON, and at the end what happened as another.
     #[arg(long)]
     pub json: bool,
 }
@@ -100,29 +124,44 @@ pub struct ExchangeArgs {
 /// Flags of `backtest`; each overrides the table `[backtest]` of the configuration.
 #[derive(Args, Clone, Debug)]
 pub struct BacktestArgs {
-    /// Configuration of which the table `[backtest]` is read.
+    /// Configuration of which the table `[backtest]` is read; one with [[symbol]] tables runs their strategies through
+    /// engine, risk and order table.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Market to replay, in time order: event stores (`.parquet`) or hftbacktest's arrays (`.npz`, `.npy`).
-    #[arg(long, value_name = "FILE", required = true, num_args = 1..)]
+    #[arg(long, value_name = "FILE", required_unless_present = "market", num_args = 1..)]
     pub data: Vec<PathBuf>,
+    /// Instead of files, for strategies of the engine: `synthetic[:SYMBOL,…]`, or raw captures separated by commas.
+    #[arg(long, value_name = "SOURCE", conflicts_with = "data")]
+    pub market: Option<String>,
+    /// Seed of a synthetic market [default: the configuration's, else 7].
+    #[arg(long, requires = "market")]
+    pub seed: Option<u64>,
+    /// Stop after this much of the market, such as 60s; for strategies of the engine.
+    #[arg(long = "for", value_name = "DURATION", value_parser = parse_duration)]
+    pub run_for: Option<Duration>,
+    /// Database of the session to write, as a live one does; for strategies of the engine.
+    #[arg(long, value_name = "FILE")]
+    pub db: Option<PathBuf>,
     /// Which symbol of the files to trade; needed only where they hold several.
     #[arg(long, value_name = "SYMBOL", value_parser = parse_symbol)]
     pub symbol: Option<SymbolName>,
-    /// Folder for summary.json, orders.csv, fills.csv and equity.csv.
+    /// Folder for report.html, summary.json, orders.csv, fills.csv and equity.csv.
     #[arg(long, value_name = "DIR", default_value = "backtest-out")]
     pub out: PathBuf,
     /// Who trades [default: script where one is given, else grid].
     #[arg(long, value_name = "NAME")]
     pub strategy: Option<StrategyName>,
-    /// Orders to send: CSV with the header t_ns,verb,order_id,side,price,qty,tif,type.
+    /// Orders to send: CSV with the header t_ns,verb,order_id,side,price,qty,tif,type[,reduce_only][,stp].
     #[arg(long, value_name = "FILE")]
     pub script: Option<PathBuf>,
-    /// Estimate of queue places: risk-averse, log, log2, power:N, power2:N, power3:N [default: risk-averse].
+    /// Estimate of queue places: risk-averse, log, log2, power:N, power2:N, power3:N; on a synthetic market also fifo
+    /// [default: risk-averse].
     #[arg(long, value_name = "MODEL")]
     pub queue: Option<Queue>,
-    /// Order latency: constant, or a table with req_ts,exch_ts,resp_ts as CSV or .npz [default: 5000000:5000000].
-    #[arg(long, value_name = "ENTRY_NS:RESPONSE_NS | FILE", allow_hyphen_values = true)]
+    /// Order latency: constant, a table with req_ts,exch_ts,resp_ts as CSV or .npz, or drawn from what a session measured,
+    /// FILE being its trading_log.db [default: 5000000:5000000].
+    #[arg(long, value_name = "ENTRY_NS:RESPONSE_NS | FILE | session:FILE[:SEED]", allow_hyphen_values = true)]
     pub latency: Option<LatencyChoice>,
     /// Fill resting orders piece by piece as the queue model allows [default: true; false with --compatible].
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
@@ -136,15 +175,37 @@ pub struct BacktestArgs {
     /// Smallest tradable quantity [default: the coarsest grid of the event store's quantities].
     #[arg(long, value_name = "QTY")]
     pub lot: Option<Qty>,
-    /// Fee of a maker's fill, such as 200ppm (also just 200), 2bps or 0.02%; negative is a rebate [default: 2bps].
-    #[arg(long, value_name = "FEE", value_parser = parse_fee, allow_hyphen_values = true)]
-    pub maker_fee: Option<i64>,
-    /// Fee of a taker's fill, likewise [default: 5bps].
-    #[arg(long, value_name = "FEE", value_parser = parse_fee, allow_hyphen_values = true)]
-    pub taker_fee: Option<i64>,
+    /// What the exchange asks and charges.
+    #[command(flatten)]
+    pub terms: TermsConfig,
     /// Print the summary as one JSON object.
     #[arg(long)]
     pub json: bool,
+}
+
+/// Flags of `sweep`; those of `backtest` hold for every run.
+#[derive(Args, Clone, Debug)]
+#[command(mut_arg("out", |out| out.default_value("sweep-out").help("Folder for runs.jsonl, best.csv and heatmap.html")))]
+#[command(mut_arg("json", |json| json.help("Print the result as one JSON object")))]
+#[command(mut_arg("market", |market| market.hide(true)), mut_arg("seed", |seed| seed.hide(true)), mut_arg("db", |db| db.hide(true)))]
+pub struct SweepArgs {
+    /// What all runs have in common.
+    #[command(flatten)]
+    pub backtest: BacktestArgs,
+    /// A setting and its values: `PATH=A..B:STEP` (both ends included) or `PATH=V1,V2`; once for each setting. PATH is a
+    /// field of [backtest], such as `queue`, or `strategy.` and a setting of the strategy, such as `strategy.levels`; a
+    /// wrong one is told what there is.
+    #[arg(long, value_name = "PATH=VALUES", required = true)]
+    pub grid: Vec<Axis>,
+    /// Threads [default: one per core].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1_024))]
+    pub jobs: Option<u16>,
+    /// What the tables are sorted by, the best first.
+    #[arg(long, value_name = "METRIC", value_enum, default_value_t = Metric::Equity)]
+    pub sort: Metric,
+    /// Most memory for the rows that all runs share, such as 8GB, or a share of what is free [default: 60%].
+    #[arg(long, value_name = "SIZE")]
+    pub memory: Option<MemoryLimit>,
 }
 
 /// Flags of `import`.
@@ -170,12 +231,99 @@ pub struct ImportArgs {
     pub json: bool,
 }
 
+/// Flags of `record`.
+#[derive(Args, Clone, Debug)]
+pub struct RecordArgs {
+    /// Configuration: its mode says which exchange, its symbols and its table `[feed]` say which streams.
+    #[arg(long, value_name = "FILE")]
+    pub config: PathBuf,
+    /// Folder for the files, `<symbol>_<UTC date>_<UTC time>.gz`; it is made where it is missing.
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Stop after this long, such as 60s or 2h [default: at SIGINT or SIGTERM].
+    #[arg(long = "for", value_name = "DURATION", value_parser = parse_duration)]
+    pub run_for: Option<Duration>,
+    /// Record an `optiflow exchange` that runs: the file holds the line that its `--json` printed.
+    #[arg(long, value_name = "FILE")]
+    pub exchange: Option<PathBuf>,
+    /// Begin a new file at this size in MiB, besides at every hour [default: 256].
+    #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u64).range(1..=65_536))]
+    pub file_mb: Option<u64>,
+    /// Print the result as one JSON object.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Flags of `parity`.
+#[derive(Args, Clone, Debug)]
+pub struct ParityArgs {
+    /// The session's database.
+    #[arg(value_name = "SESSION.db")]
+    pub db: PathBuf,
+    /// Folder of its capture, as `trade --capture` or `record` wrote it.
+    #[arg(long, value_name = "DIR")]
+    pub capture: PathBuf,
+    /// Which session of the database [default: the last one].
+    #[arg(long, value_name = "ID")]
+    pub session: Option<i64>,
+    /// Folder for parity.csv, parity.html, summary.json and the imported market.
+    #[arg(long, value_name = "DIR", default_value = "parity-out")]
+    pub out: PathBuf,
+    /// Estimate of queue places: risk-averse, log, log2, power:N, power2:N, power3:N, or all of them.
+    #[arg(long, value_name = "MODEL | all", default_value = "risk-averse")]
+    pub queue: Queues,
+    /// Fill resting orders piece by piece as the queue model allows [default: true].
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub partial_fills: Option<bool>,
+    /// Let every order and cancel arrive so many ns later, or earlier: how much hangs on latency?
+    #[arg(long, value_name = "NS", default_value_t = 0, allow_hyphen_values = true)]
+    pub delay: i64,
+    /// Price of one tick [default: as the session wrote prices].
+    #[arg(long, value_name = "PRICE")]
+    pub tick: Option<Price>,
+    /// Smallest tradable quantity [default: as the session wrote quantities].
+    #[arg(long, value_name = "QTY")]
+    pub lot: Option<Qty>,
+    /// Fee of a maker's fill [default: as the session paid].
+    #[arg(long, value_name = "FEE", value_parser = crate::config::backtest::parse_fee, allow_hyphen_values = true)]
+    pub maker_fee: Option<i64>,
+    /// Fee of a taker's fill [default: as the session paid].
+    #[arg(long, value_name = "FEE", value_parser = crate::config::backtest::parse_fee, allow_hyphen_values = true)]
+    pub taker_fee: Option<i64>,
+    /// Print the summary as one JSON object.
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// Flags of `check`.
 #[derive(Args, Clone, Debug)]
 pub struct CheckArgs {
     /// Configuration to check.
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
+    /// Print the result as one JSON object.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Flags of `kill`.
+#[derive(Args, Clone, Debug)]
+pub struct KillArgs {
+    /// Configuration: which exchange, whose keys, which database [default: configs/demo.toml, or the demo built in].
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// A running `optiflow exchange` (mode "sim"): the file holds the line that its `--json` printed.
+    #[arg(long, value_name = "FILE")]
+    pub exchange: Option<PathBuf>,
+    /// Database of the engine, beside which its lock file lies (overrides the configuration).
+    #[arg(long, value_name = "FILE")]
+    pub db: Option<PathBuf>,
+    /// Close every position too, by market orders that can only reduce.
+    #[arg(long)]
+    pub flatten: bool,
+    /// Only this symbol; may be given several times [default: all symbols of the account].
+    #[arg(long = "symbol", value_name = "SYMBOL", value_parser = parse_symbol)]
+    pub symbols: Vec<SymbolName>,
     /// Print the result as one JSON object.
     #[arg(long)]
     pub json: bool,

@@ -12,10 +12,17 @@ pub mod config;
 
 pub mod backtest;
 pub mod import;
+pub mod parity;
+pub mod record;
+pub mod report;
+pub mod sweep;
 
 pub mod check;
 pub mod exchange;
+pub mod kill;
 pub mod ledger;
+pub mod lock;
+pub mod paper;
 pub mod problem;
 pub mod progress;
 pub mod status;

@@ -17,7 +17,7 @@ use std::time::Duration;
 use crossbeam::channel::{Receiver, Sender, bounded};
 use optiflow_backtest::links::{self, Links, Outside, RestLine};
 use optiflow_base::clock::{Clock, Nanos, RealClock};
-use optiflow_base::control::{Command, Milestone};
+use optiflow_base::control::{Command, Milestone, Pulse};
 use optiflow_base::log::LogEvent;
 use optiflow_base::placement::{self, Seat, Wait, Waiter};
 use optiflow_base::ring::{Rx, Tx};
@@ -65,6 +65,8 @@ pub struct Pipeline {
 /// When the operating system refuses a thread.
 pub fn start(rooms: Rooms, seats: &[Seat], clock: &RealClock) -> std::io::Result<Pipeline> {
     let Links { feed, engine, risk, oms, outside } = Links::new();
+    let pulse = rooms.oms.guards.storage.clone().unwrap_or_default();
+    pulse.beat(clock.now());
     let mut stages: Vec<(Room, Box<dyn Stage + Send>)> = vec![
         (Room::Feed, Box::new(Feed::new(rooms.feed, || TcpDialer, clock.clone(), feed))),
         (Room::Engine, Box::new(Engine::new(rooms.engine, clock.clone(), engine))),
@@ -90,7 +92,7 @@ pub fn start(rooms: Rooms, seats: &[Seat], clock: &RealClock) -> std::io::Result
     for (client, line) in [(rooms.feed_rest, feed_rest), (rooms.oms_rest, oms_rest)] {
         threads.push(start_rest(client, line, cold.1, clock.clone(), halt.clone())?);
     }
-    let storage = StorageThread::start(rooms.storage, logs, cold.0, clock.clone())?;
+    let storage = StorageThread::start(rooms.storage, logs, cold.0, clock.clone(), pulse)?;
     Ok(Pipeline { milestones, commands, halt, threads, storage })
 }
 
@@ -199,6 +201,7 @@ impl StorageThread {
         logs: Vec<Rx<LogEvent>>,
         core: Option<usize>,
         clock: RealClock,
+        pulse: Pulse,
     ) -> std::io::Result<StorageThread> {
         storage.attach(logs);
         let shown = Arc::new(Shown { summary: Mutex::new(storage.summary()), trouble: Mutex::new(None) });
@@ -206,7 +209,7 @@ impl StorageThread {
         let mine = shown.clone();
         let thread = thread::Builder::new().name("storage".to_owned()).spawn(move || {
             pin_or_say(core);
-            keep(&mut storage, &clock, &mine, &ended)
+            keep(&mut storage, &clock, &mine, &ended, &pulse)
         })?;
         Ok(StorageThread { shown, outcome, thread })
     }
@@ -227,6 +230,7 @@ fn keep(
     clock: &RealClock,
     shown: &Shown,
     ended: &Receiver<String>,
+    pulse: &Pulse,
 ) -> (Summary, Option<String>) {
     let mut waiter = Waiter::new(Wait::Park);
     let mut shown_at = Nanos(0);
@@ -235,6 +239,9 @@ fn keep(
         let now = clock.now();
         outcome = outcome.or_else(|| ended.try_recv().ok());
         let progress = storage.step(now);
+        if storage.failed().is_none() {
+            pulse.beat(now);
+        }
         if let (Progress::Idle, Some(outcome)) = (progress, &outcome) {
             return match storage.finish(outcome, now) {
                 Ok(summary) => (summary, None),

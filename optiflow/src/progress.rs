@@ -15,6 +15,11 @@ pub fn events_bar(total: u64) -> ProgressBar {
     bar(total, "{bar:30} {human_pos}/{human_len} events  {rate}  ETA {eta}")
 }
 
+/// Counts the `total` rows of many runs; the message says how many of these ended.
+pub fn runs_bar(total: u64) -> ProgressBar {
+    bar(total, "{bar:30} {msg}  {rate}  ETA {eta}")
+}
+
 fn bar(total: u64, template: &str) -> ProgressBar {
     if !std::io::stderr().is_terminal() {
         return ProgressBar::hidden();

@@ -6,16 +6,19 @@
 use std::io::Read;
 use std::path::Path;
 
-use optiflow_base::clock::{Clock, RealClock};
+use optiflow_base::clock::{Clock, Nanos, RealClock};
+use optiflow_base::control::Pulse;
 use optiflow_base::ids::SymbolName;
 use optiflow_base::instrument::Instrument;
 use optiflow_engine::engine::{EngineConfig, EngineSymbol};
+use optiflow_engine::strategies::echo::Echo;
 use optiflow_engine::strategies::scalping_v1::ScalpingV1;
 use optiflow_engine::strategy::Strategy;
 use optiflow_feed::{FeedConfig, FeedSymbol, Silence};
 use optiflow_oms::binance::rest::RestClient;
 use optiflow_oms::binance::setup;
-use optiflow_oms::stage::OmsConfig;
+use optiflow_oms::peace::Peace;
+use optiflow_oms::stage::{Guards, OmsConfig};
 use optiflow_oms::time::ExchangeTime;
 use optiflow_risk::{RiskConfig, RiskSymbol};
 use optiflow_storage::{SessionInfo, SessionSymbol, Storage, next_epoch};
@@ -36,7 +39,11 @@ pub fn build(config: &Config, text: &str, venue: &Venue, clock: &RealClock) -> R
     let time = ExchangeTime::new();
     let say = |error: optiflow_oms::error::OmsError| Problem::Failed(error.to_string());
     let file = |error: optiflow_storage::StorageError| Problem::Usage(error.to_string());
-    let client = || RestClient::new(&venue.rest, &venue.roots, Some(venue.key.clone()), time.clone()).map_err(say);
+    let peace = Peace::new();
+    let client = || {
+        let client = RestClient::new(&venue.rest, &venue.roots, Some(venue.key.clone()), time.clone());
+        client.map(|client| client.sharing(&peace)).map_err(say)
+    };
     let mut rest = client()?;
     let names: Vec<SymbolName> = config.symbols.iter().map(|symbol| symbol.name).collect();
     setup::sync_time(&mut rest, clock, &time).map_err(say)?;
@@ -46,15 +53,17 @@ pub fn build(config: &Config, text: &str, venue: &Venue, clock: &RealClock) -> R
     rules.orders = setup::order_limits(&mut rest, clock).map_err(say)?;
 
     let epoch = next_epoch(&config.storage.path).map_err(file)?;
-    let session = session(config, text, venue, clock, epoch, &rules.instruments);
+    let started = clock.now();
+    let session = session(mode_name(config.mode), &venue.rest, text, started, epoch, &rules.instruments);
     let storage = Storage::open(&config.storage.path, &session).map_err(file)?;
     let rooms = Rooms {
         feed: feed(config, venue, &rules.instruments, epoch)?,
         engine: engine(config, &rules.instruments, epoch),
         risk: risk(config, &rules),
-        oms: oms(config, venue, &rules.instruments, time.clone(), epoch)?,
+        oms: oms(config, venue, &rules, time.clone(), &peace, epoch)?,
         storage,
-        feed_rest: client()?,
+        // The oms hears its own client's headers in the replies, the feed's through the peace.
+        feed_rest: client()?.announcing(),
         oms_rest: client()?,
     };
     Ok((rooms, rest))
@@ -74,7 +83,7 @@ fn feed(config: &Config, venue: &Venue, instruments: &[Instrument], seed: u32) -
     })
 }
 
-fn engine(config: &Config, instruments: &[Instrument], epoch: u32) -> EngineConfig {
+pub(crate) fn engine(config: &Config, instruments: &[Instrument], epoch: u32) -> EngineConfig {
     let symbol = |(index, instrument): (usize, &Instrument)| EngineSymbol {
         instrument: *instrument,
         strategy: strategy(&config.symbols[index].strategy),
@@ -89,12 +98,13 @@ fn engine(config: &Config, instruments: &[Instrument], epoch: u32) -> EngineConf
 
 fn strategy(config: &StrategyConfig) -> Box<dyn Strategy + Send> {
     match config {
-        StrategyConfig::ScalpingV1(config) => Box::new(ScalpingV1::new(config.clone())),
+        StrategyConfig::ScalpingV1(config) => Box::new(ScalpingV1::new(config.as_ref().clone())),
+        StrategyConfig::Echo(config) => Box::new(Echo::new(*config)),
     }
 }
 
 /// Our limits, and the exchange's where they are lower.
-fn risk(config: &Config, rules: &setup::Rules) -> RiskConfig {
+pub(crate) fn risk(config: &Config, rules: &setup::Rules) -> RiskConfig {
     let symbol = |(index, instrument): (usize, &Instrument)| {
         let limits = &config.symbols[index];
         RiskSymbol {
@@ -118,12 +128,18 @@ fn risk(config: &Config, rules: &setup::Rules) -> RiskConfig {
 fn oms(
     config: &Config,
     venue: &Venue,
-    instruments: &[Instrument],
+    rules: &setup::Rules,
     time: ExchangeTime,
+    peace: &Peace,
     seed: u32,
 ) -> Result<OmsConfig, Problem> {
+    let countdown = config.oms.countdown;
+    // The configuration was checked against its own limit; the exchange's may be lower.
+    if let Some(fault) = countdown.fault(config.symbols.len(), rules.weight_minute) {
+        return Err(Problem::Usage(format!("oms.heartbeat, oms.countdown: {fault}")));
+    }
     Ok(OmsConfig {
-        instruments: instruments.to_vec(),
+        instruments: rules.instruments.clone(),
         ws_api: venue.endpoint(&venue.ws_api)?,
         private: venue.endpoint(&venue.streams)?,
         key: venue.key.clone(),
@@ -134,32 +150,38 @@ fn oms(
         stop_timeout: config.oms.stop_timeout,
         limits: Limits::orders(),
         seed: seed.into(),
+        guards: Guards { countdown, spare: true, storage: Some(Pulse::new()), peace: peace.clone() },
     })
 }
 
-fn session(
-    config: &Config,
+/// What is known of a session when it begins.
+pub(crate) fn session(
+    mode: &str,
+    venue: &str,
     text: &str,
-    venue: &Venue,
-    clock: &RealClock,
+    started: Nanos,
     epoch: u32,
     instruments: &[Instrument],
 ) -> SessionInfo {
     SessionInfo {
         epoch,
-        started: clock.now(),
-        mode: match config.mode {
-            Mode::Sim => "sim",
-            Mode::Testnet => "testnet",
-            Mode::Live => "live",
-        }
-        .to_owned(),
-        venue: venue.rest.clone(),
+        started,
+        mode: mode.to_owned(),
+        venue: venue.to_owned(),
         margin_asset: MARGIN_ASSET.to_owned(),
         config_hash: hash(text.as_bytes()),
         binary_hash: std::env::current_exe().ok().and_then(|path| hash_of_file(&path)).unwrap_or_default(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         symbols: instruments.iter().map(SessionSymbol::of).collect(),
+    }
+}
+
+const fn mode_name(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Sim => "sim",
+        Mode::Paper => "paper",
+        Mode::Testnet => "testnet",
+        Mode::Live => "live",
     }
 }
 

@@ -20,11 +20,15 @@ use optiflow_oms::binance::emergency;
 use optiflow_storage::Summary;
 
 use crate::cli::TradeArgs;
-use crate::config::Config;
+use crate::config::{Config, Mode};
 use crate::exchange::{MarketEnd, Running};
 use crate::ledger;
+use crate::lock::Lock;
+use crate::paper;
 use crate::pipeline::{self, Pipeline};
 use crate::problem::Problem;
+use crate::record::Tally;
+use crate::record::aside::Aside;
 use crate::rooms;
 use crate::status::Status;
 use crate::venue::Venue;
@@ -41,7 +45,8 @@ pub fn run(args: &TradeArgs) -> ExitCode {
     }
 }
 
-fn load(path: Option<&Path>) -> Result<(Config, String), Problem> {
+/// The configuration at `path`, else the demo; and its text.
+pub(crate) fn load(path: Option<&Path>) -> Result<(Config, String), Problem> {
     let shipped = Path::new(DEMO_PATH);
     let (path, text) = match path {
         Some(path) => (path, fs::read_to_string(path)),
@@ -60,12 +65,20 @@ fn trade(args: &TradeArgs, (mut config, text): (Config, String)) -> Result<bool,
     }
     let run_for = args.run_for.or(config.run_for);
     let signals = catch_signals()?;
+    // Held until this function returns: the epoch is chosen and the account is traded by one engine at a time.
+    let _lock = Lock::take(&config.storage.path)?;
+    if config.mode == Mode::Paper {
+        return paper::trade(args, &config, &text, run_for, &signals);
+    }
     // Asked before anything is pinned: afterwards a thread sees only its own core.
     let seats = placement::plan(&placement::usable_cores());
     let clock = RealClock::new();
     let cold_core = seats.iter().find(|seat| seat.rooms.contains(&Room::Control)).and_then(|seat| seat.core);
     let venue = Venue::open(&config, args, cold_core)?;
+    let capture =
+        args.capture.as_deref().map(|out| Aside::start(out, &config, &venue, &clock, cold_core)).transpose()?;
     let (rooms, mut last_resort) = rooms::build(&config, &text, &venue, &clock)?;
+    capture.iter().for_each(Aside::wait);
     let mut pipeline = pipeline::start(rooms, &seats, &clock)
         .map_err(|error| Problem::Failed(format!("starting a thread: {error}")))?;
 
@@ -77,6 +90,8 @@ fn trade(args: &TradeArgs, (mut config, text): (Config, String)) -> Result<bool,
         (End::Trouble(_), _) | (_, Err(_)) => "failed",
     };
     let (summary, failed) = pipeline.finish(outcome);
+    // Before the exchange stops: a connection that it closes would be told as trouble.
+    let capture = capture.map(Aside::stop);
     if let Err(problem) = &stopped {
         let symbols: Vec<SymbolName> = config.symbols.iter().map(|symbol| symbol.name).collect();
         stopped = Err(match emergency::cancel_ours(&mut last_resort, &clock, &symbols) {
@@ -86,10 +101,12 @@ fn trade(args: &TradeArgs, (mut config, text): (Config, String)) -> Result<bool,
         });
     }
     let audit = venue.embedded.map(|exchange| ledger::audit(&config.storage.path, &summary, &exchange.stop()));
-    let result = Outcome { summary: &summary, end: &end, stopped: &stopped, failed: &failed, audit: &audit };
+    let captured = !matches!(capture, Some(Err(_)));
+    let result =
+        Outcome { summary: &summary, end: &end, stopped: &stopped, failed: &failed, audit: &audit, capture: &capture };
     result.say(args.json);
     let agrees = audit.is_none_or(|audit| audit.is_ok_and(|audit| audit.agrees()));
-    Ok(outcome == "stopped" && failed.is_none() && agrees)
+    Ok(outcome == "stopped" && failed.is_none() && agrees && captured)
 }
 
 /// Why trading ends.
@@ -102,9 +119,9 @@ enum End {
 
 /// Signals of the operating system, as they have come so far.
 #[derive(Clone, Default)]
-struct Signals {
+pub(crate) struct Signals {
     /// SIGINT and SIGTERM: stop.
-    stops: Arc<AtomicUsize>,
+    pub(crate) stops: Arc<AtomicUsize>,
     /// SIGUSR1: set the kill latch.
     kills: Arc<AtomicUsize>,
 }
@@ -194,6 +211,7 @@ struct Outcome<'a> {
     stopped: &'a Result<(), String>,
     failed: &'a Option<String>,
     audit: &'a Option<Result<ledger::Audit, String>>,
+    capture: &'a Option<Result<Tally, Problem>>,
 }
 
 impl Outcome<'_> {
@@ -210,9 +228,14 @@ impl Outcome<'_> {
         };
         let Outcome { summary, failed, .. } = self;
         if as_json {
+            let capture = self.capture.as_ref().map(|capture| match capture {
+                Ok(tally) => serde_json::json!(tally),
+                Err(problem) => serde_json::json!({ "failed": problem.to_string() }),
+            });
             let database = summary.database.display().to_string();
             let value = serde_json::json!({
                 "end": why, "stop": open, "failed": failed, "ledger": ledger, "database": database, "summary": summary,
+                "capture": capture,
             });
             println!("{value}");
             return;
@@ -220,6 +243,11 @@ impl Outcome<'_> {
         println!("{}", optiflow_storage::report::text(summary));
         println!("end       {why}; {open}");
         println!("ledger    {ledger}");
+        match self.capture {
+            None => {}
+            Some(Ok(tally)) => println!("capture   {tally}"),
+            Some(Err(problem)) => println!("capture   failed: {problem}"),
+        }
         if let Some(failed) = failed {
             println!("failed    {failed}");
         }

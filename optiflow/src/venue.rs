@@ -12,6 +12,7 @@ use std::time::Duration;
 use optiflow_base::secret::Secret;
 use optiflow_oms::binance::hosts;
 use optiflow_oms::binance::sign::ApiKey;
+use optiflow_sim::binance::faults::Faults;
 use optiflow_wire::endpoint::Endpoint;
 use optiflow_wire::tls::Roots;
 use serde::Deserialize;
@@ -47,15 +48,34 @@ impl Venue {
             (Mode::Live, false) => {
                 return usage("mode is \"live\", but --live is missing: real money needs both");
             }
-            (Mode::Sim | Mode::Testnet, true) => {
+            (Mode::Sim | Mode::Paper | Mode::Testnet, true) => {
                 return usage("--live was given, but the configuration's mode is not \"live\"");
             }
-            (Mode::Live, true) | (Mode::Sim | Mode::Testnet, false) => {}
+            (Mode::Live, true) | (Mode::Sim | Mode::Paper | Mode::Testnet, false) => {}
         }
         match (config.mode, &args.exchange) {
             (Mode::Sim, None) => Venue::embedded(config, args, cold_core),
             (Mode::Sim, Some(file)) => Venue::running(config, file),
-            (Mode::Testnet | Mode::Live, Some(_)) => usage("--exchange works with mode = \"sim\" only"),
+            (Mode::Paper, None) => usage("mode \"paper\" has no exchange that is asked over a connection"),
+            (Mode::Paper | Mode::Testnet | Mode::Live, Some(_)) => usage("--exchange works with mode = \"sim\" only"),
+            (Mode::Testnet, None) => Venue::real(&hosts::TESTNET, config),
+            (Mode::Live, None) => Venue::real(&hosts::MAINNET, config),
+        }
+    }
+
+    /// The exchange that is already there, for a command that ends things and starts nothing.
+    ///
+    /// # Errors
+    /// Says what was being done and what to do now.
+    pub fn reach(config: &Config, exchange: Option<&Path>) -> Result<Venue, Problem> {
+        match (config.mode, exchange) {
+            (Mode::Sim, Some(file)) => Venue::running(config, file),
+            (Mode::Sim, None) => usage(
+                "mode is \"sim\" and no --exchange was given: the embedded exchange lives inside `optiflow trade` and ends \
+                 with it",
+            ),
+            (Mode::Paper, None) => usage("mode \"paper\" has no exchange outside of `optiflow trade`"),
+            (Mode::Paper | Mode::Testnet | Mode::Live, Some(_)) => usage("--exchange works with mode = \"sim\" only"),
             (Mode::Testnet, None) => Venue::real(&hosts::TESTNET, config),
             (Mode::Live, None) => Venue::real(&hosts::MAINNET, config),
         }
@@ -77,6 +97,8 @@ impl Venue {
             speed: args.speed.unwrap_or(config.sim.speed),
             tls: config.sim.tls,
             folder: config.sim.folder.clone(),
+            faults: Faults::default(),
+            reaction: false,
         };
         let running = exchange::start_on(options, cold_core).map_err(|error| {
             let text = error.to_string();
@@ -95,16 +117,7 @@ impl Venue {
     }
 
     fn running(config: &Config, file: &Path) -> Result<Venue, Problem> {
-        let said = wait_for_line(file)?;
-        let said: Said = serde_json::from_str(&said).map_err(|error| {
-            Problem::Usage(format!("{}: is not the line of `optiflow exchange --json`: {error}", file.display()))
-        })?;
-        for url in [&said.rest, &said.streams, &said.ws_api] {
-            if !is_loopback(url) {
-                let file = file.display();
-                return usage(format!("{file}: {url} is not on this machine; mode \"sim\" stays on loopback"));
-            }
-        }
+        let said = said(file)?;
         let private = config.sim.ed25519.then_some(said.ed25519_key_file.as_path());
         let key = test_key(&said.api_key, &said.api_secret, private)?;
         Ok(Venue {
@@ -131,6 +144,30 @@ impl Venue {
             embedded: None,
         })
     }
+}
+
+/// REST, streams and authorities of an `optiflow exchange` that runs on this machine: all that its market takes.
+///
+/// # Errors
+/// When the file does not hold its line, or names another machine.
+pub(crate) fn public_addresses(file: &Path) -> Result<(String, String, Roots), Problem> {
+    let said = said(file)?;
+    Ok((said.rest, said.streams, said.ca_file.map_or(Roots::WebPki, |path| Roots::CaFile(path.into()))))
+}
+
+/// What an exchange on this machine said of itself.
+fn said(file: &Path) -> Result<Said, Problem> {
+    let said = wait_for_line(file)?;
+    let said: Said = serde_json::from_str(&said).map_err(|error| {
+        Problem::Usage(format!("{}: is not the line of `optiflow exchange --json`: {error}", file.display()))
+    })?;
+    for url in [&said.rest, &said.streams, &said.ws_api] {
+        if !is_loopback(url) {
+            let file = file.display();
+            return usage(format!("{file}: {url} is not on this machine; mode \"sim\" stays on loopback"));
+        }
+    }
+    Ok(said)
 }
 
 /// The line that `optiflow exchange --json` prints; what is not needed here is left out.
