@@ -1,6 +1,6 @@
 //! The stages in the world of events: money, time, order and sameness.
 
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::wildcard_enum_match_arm)]
 
 mod stages_common;
 
@@ -209,6 +209,50 @@ fn a_lost_cancel_leaves_the_order_where_it_is() {
     let expected = [(Tells::State, Status::New), (Tells::Rejected, Status::New), (Tells::State, Status::Canceled)];
     assert_eq!(kinds, expected, "accepted; the cancel lost; cancelled when the run stops");
     assert_eq!(outcome.open_orders, 0);
+}
+
+#[test]
+fn a_modified_order_keeps_its_name_travels_like_any_request_and_takes_where_it_then_stands() {
+    let modify = |behind, qty| Act::Modify { behind, qty };
+    let acts = vec![(1_000, buy(5, "0.01")), (2_000, modify(8, "0.02")), (3_000, modify(-1, "0.03"))];
+    let (outcome, notes) = scripted(acts, constant(4_000_000, 3_000_000), 6);
+    let seen: Vec<_> = notes
+        .answers
+        .iter()
+        .map(|answer| {
+            (answer.local.since(BEGIN) / 1_000_000, answer.order.price.to_string(), answer.leaves.to_string())
+        })
+        .collect();
+    let expected =
+        [(1_017, "59999.5", "0.01"), (2_017, "59999.2", "0.02"), (3_017, "60000.1", "0.03"), (3_017, "60000.1", "0")];
+    assert_eq!(seen, expected.map(|(at, price, leaves)| (at, price.to_owned(), leaves.to_owned())));
+    assert_eq!(outcome.symbols[0].position.to_string(), "0.03");
+    let changes = notes.log.iter().filter_map(|event| match event {
+        LogEvent::Report(Report::Order(event)) => Some(event.change),
+        _ => None,
+    });
+    let told: Vec<String> = changes.map(|change| format!("{change:?}")).collect();
+    let modified = |told: &&String| told.starts_with("Modified") && told.contains("asked: true");
+    assert_eq!(told.iter().filter(modified).count(), 2, "{told:?}");
+    assert_eq!(told.last().map(String::as_str), Some("Done"));
+}
+
+#[test]
+fn a_lost_modify_leaves_the_terms_as_they_were() {
+    let begin = BEGIN.0 as i64;
+    let ms = |ms: i64| begin + ms * 1_000_000;
+    let row = |at: i64, lost: bool| LatencyRow {
+        request_ns: ms(at),
+        exchange_ns: if lost { 0 } else { ms(at + 4) },
+        response_ns: ms(at + 10),
+    };
+    let table = vec![row(0, false), row(1_500, false), row(1_600, true), row(2_400, true), row(2_500, false)];
+    let acts = vec![(1_000, buy(5, "0.01")), (2_000, Act::Modify { behind: 8, qty: "0.02" })];
+    let (_, notes) = scripted(acts, Latency::table(table).unwrap(), 4);
+    let kinds: Vec<_> = notes.answers.iter().map(|answer| (answer.tells, answer.status, answer.code)).collect();
+    let lost = (Tells::Rejected, Status::New, 7);
+    assert_eq!(kinds, [(Tells::State, Status::New, 0), lost, (Tells::State, Status::Canceled, 0)]);
+    assert_eq!(notes.answers[1].order.price.to_string(), "59999.5");
 }
 
 #[test]

@@ -55,6 +55,24 @@ pub enum Action {
     Place(NewOrder),
     /// Cancel one of our orders.
     Cancel(OrderId),
+    /// Give one of our open limit orders another price or quantity.
+    Modify {
+        /// Which order.
+        order: OrderId,
+        /// Its new price.
+        price: Price,
+        /// Its new quantity, in all: what has traded counts towards it.
+        qty: Qty,
+    },
+}
+
+/// What a limit order asks for, and what may change while it is open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Terms {
+    /// Limit price.
+    pub price: Price,
+    /// Quantity in all, traded or not.
+    pub qty: Qty,
 }
 
 /// A strategy's decision, not yet checked by risk.
@@ -71,11 +89,11 @@ pub struct Intent {
 }
 
 impl Intent {
-    /// The order it places or cancels.
+    /// The order it places, cancels or modifies.
     pub const fn order(&self) -> OrderId {
         match self.action {
             Action::Place(order) => order.id,
-            Action::Cancel(id) => id,
+            Action::Cancel(id) | Action::Modify { order: id, .. } => id,
         }
     }
 }
@@ -172,6 +190,22 @@ pub enum OrderChange {
         /// Venue error code.
         code: i32,
     },
+    /// A modify request was handed to the socket: until its answer either terms may be in force.
+    ModifySent,
+    /// The order's terms at the exchange are now these.
+    Modified {
+        /// Its price.
+        price: Price,
+        /// Its quantity in all.
+        qty: Qty,
+        /// This answers our request; otherwise nobody here has asked, and a request of ours may still be on its way.
+        asked: bool,
+    },
+    /// The modify request came to nothing: the terms are those that were told last.
+    ModifyRefused {
+        /// Venue error code.
+        code: i32,
+    },
     /// Ended by a fill: nothing is left.
     Done,
     /// Ended: cancelled.
@@ -194,7 +228,10 @@ impl OrderChange {
             | OrderChange::Unknown
             | OrderChange::Filled { .. }
             | OrderChange::CancelSent
-            | OrderChange::CancelRefused { .. } => false,
+            | OrderChange::CancelRefused { .. }
+            | OrderChange::ModifySent
+            | OrderChange::Modified { .. }
+            | OrderChange::ModifyRefused { .. } => false,
         }
     }
 }
@@ -232,7 +269,7 @@ pub enum DenyReason {
     WeightRate,
     /// Reduce-only, but it would not reduce.
     NotReducing,
-    /// An order id was used twice, or the cancel names no open order.
+    /// An order id was used twice, or the cancel or modify names no order that takes it.
     BadOrderId,
     /// The order ring was full.
     RingFull,

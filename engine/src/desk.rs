@@ -11,7 +11,7 @@ use optiflow_base::instrument::Instrument;
 use optiflow_base::log::{Log, LogEvent, SignalSample};
 use optiflow_base::market::{MarketBody, MarketEvent};
 use optiflow_base::money::{Price, Qty};
-use optiflow_base::order::{Action, Intent, OrderChange, OrderEvent};
+use optiflow_base::order::{Action, Intent, OrderChange, OrderEvent, Terms};
 use optiflow_base::ring::Tx;
 
 use crate::book::{Applied, Book};
@@ -223,6 +223,9 @@ impl Desk {
             let own = match action {
                 Action::Place(order) => self.own.insert(order, moment.now),
                 Action::Cancel(id) => self.own.begin_cancel(*id, moment.now),
+                Action::Modify { order, price, qty } => {
+                    self.own.begin_modify(*order, Terms { price: *price, qty: *qty }, moment.now)
+                }
             };
             if !own {
                 if let Action::Place(order) = action {
@@ -238,6 +241,7 @@ impl Desk {
                 match action {
                     Action::Place(order) => self.own.remove(order.id),
                     Action::Cancel(id) => self.own.undo_cancel(*id),
+                    Action::Modify { order, .. } => self.own.undo_modify(*order),
                 }
                 outlet.log.notice(moment.now, "intent ring full: not sent", intent.order().counter().into());
             }

@@ -10,7 +10,7 @@ use arrayvec::ArrayVec;
 use optiflow_base::clock::Nanos;
 use optiflow_base::ids::OrderId;
 use optiflow_base::money::{Price, Qty, Side};
-use optiflow_base::order::{NewOrder, OrderChange, OrderEvent, OrderKind, TimeInForce};
+use optiflow_base::order::{NewOrder, OrderChange, OrderEvent, OrderKind, Terms, TimeInForce};
 
 /// The own orders of one symbol.
 #[derive(Debug)]
@@ -32,9 +32,9 @@ pub struct OwnOrder {
     pub kind: OrderKind,
     /// How long it lives.
     pub time_in_force: TimeInForce,
-    /// Limit price; zero for a market order.
+    /// Limit price, as last known; zero for a market order.
     pub price: Price,
-    /// Quantity wanted.
+    /// Quantity wanted in all, as last known.
     pub qty: Qty,
     /// Quantity filled so far.
     pub filled: Qty,
@@ -48,6 +48,10 @@ pub struct OwnOrder {
     pub placed: Nanos,
     /// When a cancel was last asked for; zero if never.
     pub cancel_asked: Nanos,
+    /// What it may have become: a modify is on its way.
+    pub modifying: Option<Terms>,
+    /// When a modify was last asked for; zero if never.
+    pub modify_asked: Nanos,
 }
 
 /// How far an order has come.
@@ -117,6 +121,8 @@ impl OwnOrders {
             cancelling: false,
             placed: at,
             cancel_asked: Nanos(0),
+            modifying: None,
+            modify_asked: Nanos(0),
         };
         self.live.try_push(own).is_ok()
     }
@@ -141,6 +147,23 @@ impl OwnOrders {
     pub(crate) fn undo_cancel(&mut self, id: OrderId) {
         if let Some(order) = self.live.iter_mut().find(|order| order.id == id) {
             order.cancelling = false;
+        }
+    }
+
+    /// Marks an order as being modified. `false` when that makes no sense now.
+    pub(crate) fn begin_modify(&mut self, id: OrderId, terms: Terms, now: Nanos) -> bool {
+        let Some(order) = self.live.iter_mut().find(|order| order.id == id) else { return false };
+        let allowed = order.can_modify(terms, now);
+        if allowed {
+            (order.modifying, order.modify_asked) = (Some(terms), now);
+        }
+        allowed
+    }
+
+    /// Undoes `begin_modify`: the intent did not leave. The pause before the next attempt stays.
+    pub(crate) fn undo_modify(&mut self, id: OrderId) {
+        if let Some(order) = self.live.iter_mut().find(|order| order.id == id) {
+            order.modifying = None;
         }
     }
 
@@ -197,6 +220,19 @@ impl OwnOrder {
         sent && !self.cancelling && rested && self.remaining() > Qty::ZERO
     }
 
+    /// May this order get those terms now? A limit order that rests at the exchange and that no other request is about;
+    /// the terms must differ from what it has, and leave something to trade.
+    pub fn can_modify(&self, terms: Terms, now: Nanos) -> bool {
+        let rests = match (self.kind, self.time_in_force) {
+            (OrderKind::Limit, TimeInForce::Gtc | TimeInForce::Gtx) => self.stage == OrderStage::Open,
+            (OrderKind::Limit, TimeInForce::Ioc | TimeInForce::Fok) | (OrderKind::Market, _) => false,
+        };
+        let rested = self.modify_asked == Nanos(0) || now >= self.modify_asked + MODIFY_RETRY;
+        let changes = terms != (Terms { price: self.price, qty: self.qty });
+        let idle = !self.cancelling && self.modifying.is_none() && rested;
+        rests && idle && changes && terms.qty > self.filled && self.remaining() > Qty::ZERO
+    }
+
     fn change(&mut self, change: &OrderChange) {
         match change {
             // Cancels are asked for only after an order was sent, so a later denial is the denial of a cancel.
@@ -209,11 +245,20 @@ impl OwnOrder {
             OrderChange::Filled { qty, total, .. } => {
                 self.stage = OrderStage::Open;
                 // Never less than before and never more than was wanted, whatever the numbers say.
-                self.filled = self.filled.saturating_add(*qty).max(*total).min(self.qty).max(self.filled);
+                let most = self.modifying.map_or(self.qty, |terms| terms.qty.max(self.qty));
+                self.filled = self.filled.saturating_add(*qty).max(*total).min(most).max(self.filled);
             }
             OrderChange::CancelSent => self.cancelling = true,
+            OrderChange::ModifySent => {}
+            OrderChange::Modified { price, qty, asked } => {
+                (self.price, self.qty) = (*price, *qty);
+                if *asked {
+                    (self.modifying, self.modify_asked) = (None, Nanos(0));
+                }
+            }
+            OrderChange::ModifyRefused { .. } => self.modifying = None,
             OrderChange::Refused { .. } | OrderChange::Done | OrderChange::Cancelled | OrderChange::Expired => {
-                self.stage = OrderStage::Ended;
+                (self.stage, self.modifying) = (OrderStage::Ended, None);
             }
         }
     }
@@ -225,6 +270,8 @@ pub const LIVE_ORDERS_MAX: usize = 32;
 const ENDED_ORDERS_LEN: usize = 256;
 /// Least time between two cancels of one order.
 const CANCEL_RETRY: Duration = Duration::from_millis(500);
+/// Least time from a modify that came to nothing to the next of the same order.
+const MODIFY_RETRY: Duration = Duration::from_millis(500);
 
 #[cfg(test)]
 mod tests {

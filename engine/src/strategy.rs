@@ -8,7 +8,7 @@ use arrayvec::ArrayVec;
 use optiflow_base::clock::Nanos;
 use optiflow_base::ids::{OrderId, OrderIds};
 use optiflow_base::money::{Price, Qty, Side};
-use optiflow_base::order::{Action, NewOrder, OrderEvent, OrderKind, TimeInForce};
+use optiflow_base::order::{Action, NewOrder, OrderEvent, OrderKind, Terms, TimeInForce};
 
 use crate::orders::OwnOrder;
 use crate::view::View;
@@ -87,6 +87,20 @@ impl Orders {
             // A full list is no loss: whoever still wants it asks again at the next update.
             let _ = self.actions.try_push(Action::Cancel(order.id));
         }
+    }
+
+    /// Asks for another price or total quantity (what has traded counts towards it) of an open limit order that rests;
+    /// `false`: not now. Not while another request about that order is on its way, and a moment after a refusal.
+    ///
+    /// On Binance every change puts the order at the end of the queue of its price, a smaller quantity too: against a
+    /// cancel and a new order it saves one request and the moment without an order, not the place. It counts as an order
+    /// in the order limits. The exchange cancels the order instead when it is post-only and would take at the new price,
+    /// or when as much has traded meanwhile. Until the answer either terms may be in force, and risk reserves the worse;
+    /// [`OwnOrder`] shows the new ones once they are known.
+    pub fn modify(&mut self, order: &OwnOrder, price: Price, qty: Qty) -> bool {
+        let allowed = if order.reduce_only { self.allowed.exits } else { self.allowed.entries };
+        let possible = allowed && order.can_modify(Terms { price, qty }, self.now);
+        possible && self.actions.try_push(Action::Modify { order: order.id, price, qty }).is_ok()
     }
 
     /// Tells a person something, by a fixed phrase and a number.

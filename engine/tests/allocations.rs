@@ -135,6 +135,7 @@ fn answer(world: &mut World) -> usize {
         let counter = intent.order().counter();
         match intent.action {
             Action::Cancel(_) => world.order(counter, OrderChange::Cancelled),
+            Action::Modify { .. } => panic!("this strategy never modifies"),
             Action::Place(order) => {
                 world.order(counter, OrderChange::Sent);
                 world.order(counter, OrderChange::Accepted { exchange_id: ExchangeOrderId(1) });

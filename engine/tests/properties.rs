@@ -118,6 +118,7 @@ fn take(live: &mut BTreeMap<u32, Live>, intent: &Intent, world: &World) {
             assert!(order.sent && !order.cancel, "a cancel follows its order and is not repeated");
             order.cancel = true;
         }
+        Action::Modify { .. } => panic!("this strategy never modifies"),
         Action::Place(order) => {
             if order.reduce_only {
                 let position = world.engine.position(SYMBOL).unwrap();

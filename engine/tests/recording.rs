@@ -88,6 +88,7 @@ fn take(world: &mut World, resting: &mut Vec<Resting>, counts: &mut Counts) {
         counts.intents.push(text(&intent));
         let counter = intent.order().counter();
         match intent.action {
+            Action::Modify { .. } => panic!("this strategy never modifies"),
             Action::Cancel(id) => {
                 let before = resting.len();
                 resting.retain(|resting| resting.order.id != id);

@@ -7,8 +7,9 @@ use std::time::Duration;
 use optiflow_base::clock::Nanos;
 use optiflow_base::ids::{OrderId, SymbolId};
 use optiflow_base::money::Side;
-use optiflow_base::order::{OrderChange, Report};
+use optiflow_base::order::{OrderChange, Report, Terms};
 
+use crate::order::terms::{Shown, Standing};
 use crate::order::{Fact, Fill, Oddity, Order, State};
 use crate::positions::Positions;
 use crate::report::Reporter;
@@ -34,14 +35,17 @@ impl Desk {
 
     /// Lets an order learn a fact and tells everyone what follows. Facts about orders we do not have are ignored.
     pub fn learn(&mut self, now: Nanos, exchange_ms: u64, id: OrderId, fact: Fact) {
-        let Some((symbol, side)) = self.table.get(id).map(|order| (order.symbol, order.side)) else { return };
+        let known = self.table.get(id).map(|order| (order.symbol, order.side, order.former));
+        let Some((symbol, side, former)) = known else { return };
         let Some(effects) = self.table.learn(id, fact) else { return };
         for change in effects.changes {
-            self.reporter.order(now, exchange_ms, symbol, id, change);
+            self.tell(now, exchange_ms, symbol, id, former, change);
             if let OrderChange::Filled { price, qty, .. } = change {
                 let report = if effects.counted {
                     // Readers have just counted it once more: they are told what it is.
                     self.positions.restate(now, symbol)
+                } else if former {
+                    self.positions.foreign_trade(now, symbol, side.signed(qty), price)
                 } else {
                     self.positions.own_trade(now, symbol, side.signed(qty), price)
                 };
@@ -58,6 +62,16 @@ impl Desk {
         self.table.change(id, |order| question(now, order));
     }
 
+    /// Tells everyone who knows the order. What a former session sent is known to storage alone: the others hear of the
+    /// position that it leaves.
+    fn tell(&mut self, now: Nanos, ms: u64, symbol: SymbolId, id: OrderId, former: bool, change: OrderChange) {
+        if former {
+            self.reporter.keep_order(now, ms, symbol, id, change);
+        } else {
+            self.reporter.order(now, ms, symbol, id, change);
+        }
+    }
+
     /// A request has no usable answer: whether the order lives must be asked.
     pub fn unanswered(&mut self, now: Nanos, id: OrderId, patience: Duration) {
         self.table.doubt(id, now + patience);
@@ -67,11 +81,36 @@ impl Desk {
     /// A cancel came to nothing: whoever asked may ask again, and the order is looked up.
     pub fn cancel_refused(&mut self, now: Nanos, id: OrderId, code: i32) {
         let Some(order) = self.table.get(id) else { return };
-        let (symbol, ended) = (order.symbol, order.state().is_end());
+        let (symbol, ended, former) = (order.symbol, order.state().is_end(), order.former);
         self.table.change(id, |order| order.cancelling = false);
-        self.reporter.order(now, 0, symbol, id, OrderChange::CancelRefused { code });
+        self.tell(now, 0, symbol, id, former, OrderChange::CancelRefused { code });
         if !ended {
             self.table.doubt(id, now + CANCEL_QUERY);
+        }
+    }
+
+    /// The exchange shows an order's terms, as they were at `at_ms` of its time.
+    pub fn shown(&mut self, now: Nanos, at_ms: u64, id: OrderId, terms: Terms, how: Shown) {
+        let Some((symbol, former)) = self.table.get(id).map(|order| (order.symbol, order.former)) else { return };
+        let Some(change) = self.table.change(id, |order| order.shown(terms, at_ms, how)).flatten() else { return };
+        if let OrderChange::Modified { asked: false, .. } = change {
+            self.reporter.notice(now, "order was modified, and nobody here waits for that", i64::from(id.counter()));
+        }
+        self.tell(now, at_ms, symbol, id, former, change);
+    }
+
+    /// A modify request has no answer of use: either terms may be in force until the exchange was asked.
+    pub fn amend_stands(&mut self, now: Nanos, id: OrderId, request: u64, standing: Standing, patience: Duration) {
+        if self.table.change(id, |order| order.amend_stands(request, standing)) == Some(true) {
+            self.table.doubt(id, now + patience);
+        }
+    }
+
+    /// A modify request came to nothing: the terms stay as they are known.
+    pub fn amend_refused(&mut self, now: Nanos, id: OrderId, request: u64, code: i32) {
+        let Some(symbol) = self.table.get(id).map(|order| order.symbol) else { return };
+        if self.table.change(id, |order| order.amend_refused(request)) == Some(true) {
+            self.reporter.order(now, 0, symbol, id, OrderChange::ModifyRefused { code });
         }
     }
 

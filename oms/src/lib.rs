@@ -9,6 +9,7 @@
 
 pub mod binance;
 pub mod error;
+pub mod former;
 pub mod peace;
 pub mod stage;
 pub mod time;

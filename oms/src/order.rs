@@ -9,11 +9,14 @@ use arrayvec::ArrayVec;
 use optiflow_base::clock::Nanos;
 use optiflow_base::ids::{ExchangeOrderId, OrderId, SymbolId, TradeId};
 use optiflow_base::money::{Price, Qty, Side};
-use optiflow_base::order::{NewOrder, OrderChange};
+use optiflow_base::order::{NewOrder, OrderChange, OrderKind, TimeInForce};
 
 use crate::doubt::Doubt;
+use terms::Amend;
 use turn::{Turn, kind, turn};
 
+mod former;
+pub mod terms;
 mod turn;
 
 /// An order of this session.
@@ -35,7 +38,18 @@ pub struct Order {
     pub heard: bool,
     /// The exchange has called its id taken: proof that it was accepted, although nothing has shown it yet.
     pub vouched: bool,
+    /// A former session sent it.
+    pub former: bool,
+    /// May only shrink the position.
+    pub reduce_only: bool,
+    /// A limit order that stays on the book.
+    rests: bool,
+    price: Price,
     qty: Qty,
+    /// A modify request whose fate is not proven.
+    amend: Option<Amend>,
+    /// When the exchange last changed the terms, as far as it was shown; 0 if never.
+    amended_ms: u64,
     state: State,
     exchange_id: Option<ExchangeOrderId>,
     booked: Qty,
@@ -206,7 +220,13 @@ impl Order {
             doubt: None,
             heard: false,
             vouched: false,
+            former: false,
+            reduce_only: order.reduce_only,
+            rests: order.kind == OrderKind::Limit && matches!(order.time_in_force, TimeInForce::Gtc | TimeInForce::Gtx),
+            price: order.price,
             qty: order.qty,
+            amend: None,
+            amended_ms: 0,
             state: State::Sending,
             exchange_id: None,
             booked: Qty::ZERO,
@@ -286,6 +306,7 @@ impl Order {
             }
         }
         self.close(&mut effects);
+        self.amend = self.amend.filter(|_| !self.state.is_end());
         assert!(self.state != State::Sending || self.exchange_id.is_none(), "what the exchange has is not in sending");
         effects
     }
@@ -308,7 +329,7 @@ impl Order {
             return;
         };
         self.booked = total;
-        if total > self.qty {
+        if total > self.most() {
             effects.odd = effects.odd.or(Some(Oddity::Overfilled));
         }
         let Fill { trade, price, qty, maker, fee } = fill;

@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use optiflow_base::clock::Nanos;
 use optiflow_base::ids::{OrderId, SymbolId};
 use optiflow_base::log::{Log, LogEvent, Span};
-use optiflow_base::order::{OrderChange, OrderEvent, Report};
+use optiflow_base::order::{Intent, OrderChange, OrderEvent, Report};
 use optiflow_base::ring::Tx;
 
 /// Everything that leaves this room except requests.
@@ -42,6 +42,16 @@ impl Reporter {
     /// Tells everyone what happened to an order; `exchange_ms` is 0 where the exchange did not say.
     pub fn order(&mut self, at: Nanos, exchange_ms: u64, symbol: SymbolId, order: OrderId, change: OrderChange) {
         self.send(Report::Order(OrderEvent { symbol, order, at, exchange_ms, change }));
+    }
+
+    /// Keeps what happened to an order that no other room knows: a former session sent it.
+    pub fn keep_order(&mut self, at: Nanos, exchange_ms: u64, symbol: SymbolId, order: OrderId, change: OrderChange) {
+        self.log.write(LogEvent::Report(Report::Order(OrderEvent { symbol, order, at, exchange_ms, change })));
+    }
+
+    /// Keeps what somebody once wanted and did not live to write down.
+    pub fn keep_intent(&mut self, intent: Intent) {
+        self.log.write(LogEvent::Intent(intent));
     }
 
     /// Keeps a notice.

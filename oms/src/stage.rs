@@ -22,6 +22,7 @@ use optiflow_wire::limits::Limits;
 use optiflow_wire::transport::Dialer;
 
 use crate::binance::sign::ApiKey;
+use crate::former::Former;
 use crate::peace::Peace;
 use crate::time::ExchangeTime;
 use core::Core;
@@ -36,6 +37,7 @@ mod events;
 mod gate;
 mod lines;
 mod listen_key;
+mod modifying;
 mod pending;
 mod placing;
 mod question;
@@ -98,6 +100,8 @@ pub struct Guards {
     pub storage: Option<Pulse>,
     /// What the REST clients of this address know together.
     pub peace: Peace,
+    /// What former sessions left behind at this exchange, by the database; `None` where there is none to ask.
+    pub former: Option<Former>,
 }
 
 /// The ring ends of the stage.

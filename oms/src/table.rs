@@ -12,6 +12,7 @@ use optiflow_base::order::NewOrder;
 
 use crate::doubt::Doubt;
 use crate::fills::Booked;
+use crate::former::FormerOrder;
 use crate::order::{Effects, Fact, Order, State};
 
 /// The orders of this session.
@@ -66,6 +67,19 @@ impl Table {
         true
     }
 
+    /// Follows an order of a former session from now on; false when there is no room.
+    pub fn insert_former(&mut self, former: &FormerOrder, now: Nanos) -> bool {
+        let id = former.order.id;
+        let Some(at) = self.vacancy(id).filter(|_| self.find(id).is_none()) else { return false };
+        for trade in &former.trades {
+            self.book(former.symbol, *trade);
+        }
+        self.count(at, false);
+        self.slots[at] = Some(Order::former(former, now));
+        self.count(at, true);
+        true
+    }
+
     /// The order with this id, ended or not.
     pub fn get(&self, id: OrderId) -> Option<&Order> {
         self.find(id).and_then(|at| self.slots[at].as_ref())
@@ -74,7 +88,8 @@ impl Table {
     /// The order with this exchange id. Looks at every slot: for cold paths.
     pub fn by_exchange_id(&self, symbol: SymbolId, exchange_id: ExchangeOrderId) -> Option<OrderId> {
         let matches = |order: &&Order| order.symbol == symbol && order.exchange_id() == Some(exchange_id);
-        self.slots.iter().flatten().find(matches).map(|order| order.id)
+        // An exchange that was started anew gives ids again: then the newest order is meant.
+        self.slots.iter().flatten().filter(matches).map(|order| order.id).max()
     }
 
     /// Live orders, in the order of their slots. Looks at every slot: for cold paths.

@@ -10,7 +10,7 @@ use optiflow_base::money::{Notional, Price, Qty};
 use optiflow_base::order::{DenyReason, NewOrder, OrderKind};
 
 use crate::config::RiskSymbol;
-use crate::exposure::{EXITS_OPEN_MAX, Exposure};
+use crate::exposure::{Amendable, Claim, EXITS_OPEN_MAX, Exposure};
 use crate::reference::Quote;
 
 /// Holds an order that may open or enlarge a position against everything but latches and rates.
@@ -46,6 +46,47 @@ pub(crate) fn exit(
     let symbol = limits.instrument.symbol;
     reducing(symbol, order, exposure)?;
     if exposure.open_exits(symbol) < EXITS_OPEN_MAX { Ok(()) } else { Err(DenyReason::OpenOrders) }
+}
+
+/// Holds an open order against everything but latches and rates as if it were placed with its new terms; until it is told
+/// which are in force, the position limit counts the worse of old and new.
+pub(crate) fn amended_entry(
+    limits: &RiskSymbol,
+    amended: &Amendable,
+    quote: &Quote,
+    exposure: &Exposure,
+) -> Result<(), DenyReason> {
+    let order = &amended.as_new;
+    assert!(!order.reduce_only, "an exit has checks of its own");
+    filters(limits, order, quote.mark)?;
+    order_size(limits, order, quote)?;
+    if amended_notional(amended, quote, exposure, limits.instrument.symbol) > limits.position_notional_max {
+        return Err(DenyReason::PositionLimit);
+    }
+    price_band(limits, order, quote)
+}
+
+/// The same of a reduce-only order: what it may newly trade must be there to reduce, beside what it may trade already.
+pub(crate) fn amended_exit(
+    limits: &RiskSymbol,
+    amended: &Amendable,
+    reference: Option<Price>,
+    exposure: &Exposure,
+) -> Result<(), DenyReason> {
+    let order = &amended.as_new;
+    filters(limits, order, reference.ok_or(DenyReason::NoReference)?)?;
+    let more = i128::from(amended.worse.remaining.units()).saturating_sub(i128::from(amended.now.remaining.units()));
+    let fits = more <= exposure.reducible(limits.instrument.symbol, order.side).max(0);
+    if fits { Ok(()) } else { Err(DenyReason::NotReducing) }
+}
+
+/// Worst-case notional of an order's side while either of its terms may be in force.
+pub(crate) fn amended_notional(amended: &Amendable, quote: &Quote, exposure: &Exposure, symbol: SymbolId) -> Notional {
+    let floor = quote.valuation(amended.as_new.price);
+    let worth =
+        |claim: Claim| i128::from(claim.price.max(floor).units()).saturating_mul(i128::from(claim.remaining.units()));
+    let others = exposure.worst_worth(symbol, amended.as_new.side, floor).saturating_sub(worth(amended.now));
+    Notional::from_units(others.saturating_add(worth(amended.worse)) / UNITS_WIDE)
 }
 
 /// Worst-case notional of the order's side once it is approved: what the position limit bounds.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use optiflow_base::clock::{Nanos, nanos_of};
 use optiflow_base::ids::{OrderId, SymbolId};
 use optiflow_base::money::{Price, Qty, Side};
-use optiflow_base::order::{NewOrder, OrderChange, OrderEvent};
+use optiflow_base::order::{NewOrder, OrderChange, OrderEvent, OrderKind, Terms, TimeInForce};
 
 /// Positions and open orders of all symbols.
 #[derive(Debug)]
@@ -45,9 +45,14 @@ struct OpenOrder {
     id: OrderId,
     symbol: SymbolId,
     side: Side,
-    price: Price,
-    remaining: Qty,
+    /// The terms in force, as last told.
+    terms: Terms,
+    /// Those it may have instead: approved, and their fate not yet told.
+    amended: Option<Terms>,
+    filled: Qty,
     reduce_only: bool,
+    /// A limit order that stays on the book: its terms may change.
+    rests: bool,
     /// When the kill latch last ordered its cancel.
     withdrawn: Option<Nanos>,
 }
@@ -112,7 +117,7 @@ impl Exposure {
     /// As [`Exposure::worst`], counted again from the orders themselves: a second opinion for the last assertion.
     pub(crate) fn recount(&self, symbol: SymbolId, side: Side) -> i128 {
         let ours = self.orders.iter().filter(|order| order.symbol == symbol && order.side == side);
-        let opening = ours.filter(|order| !order.reduce_only).map(|order| i128::from(order.remaining.units()));
+        let opening = ours.filter(|order| !order.reduce_only).map(|order| i128::from(order.remaining().units()));
         opening.fold(held(self.holdings[symbol.index()].position, side).max(0), i128::saturating_add)
     }
 
@@ -122,7 +127,7 @@ impl Exposure {
         let ours = self.orders.iter().filter(|order| order.symbol == symbol && order.side == side);
         let opening = ours.filter(|order| !order.reduce_only);
         let worth = |order: &OpenOrder| {
-            i128::from(order.price.max(floor).units()).saturating_mul(i128::from(order.remaining.units()))
+            i128::from(order.price().max(floor).units()).saturating_mul(i128::from(order.remaining().units()))
         };
         let held = held(self.holdings[symbol.index()].position, side).max(0);
         let held = held.saturating_mul(i128::from(floor.units()));
@@ -151,12 +156,30 @@ impl Exposure {
         assert!(self.orders.last().is_none_or(|last| last.id < order.id), "order ids only grow");
         assert!(self.orders.len() < self.orders.capacity(), "open orders are limited before they are reserved");
         assert!(order.qty > Qty::ZERO, "an order has a quantity");
-        let NewOrder { id, side, price, qty: remaining, reduce_only, .. } = *order;
-        self.orders.push(OpenOrder { id, symbol, side, price, remaining, reduce_only, withdrawn: None });
+        let NewOrder { id, side, kind, time_in_force, price, qty, reduce_only } = *order;
+        let rests = kind == OrderKind::Limit && matches!(time_in_force, TimeInForce::Gtc | TimeInForce::Gtx);
+        let (terms, amended, filled, withdrawn) = (Terms { price, qty }, None, Qty::ZERO, None);
+        self.orders.push(OpenOrder { id, symbol, side, terms, amended, filled, reduce_only, rests, withdrawn });
         let holding = &mut self.holdings[symbol.index()];
         holding.orders = holding.orders.saturating_add(1);
         holding.exits = holding.exits.saturating_add(u32::from(reduce_only));
-        holding.shift(side, reduce_only, i128::from(remaining.units()));
+        holding.shift(side, reduce_only, i128::from(qty.units()));
+    }
+
+    /// The order as it would be with other terms, in all its quantity, and how much of that may still trade in the worse
+    /// case; `None` when it cannot get them: not ours, not resting, already on its way to others, or traded so far.
+    pub(crate) fn amendable(&self, symbol: SymbolId, id: OrderId, terms: Terms) -> Option<Amendable> {
+        let order = self.find(id).ok().map(|at| self.orders[at]).filter(|order| order.symbol == symbol)?;
+        let possible = order.rests && order.amended.is_none() && terms.qty > order.filled;
+        let (kind, time_in_force, Terms { price, qty }) = (OrderKind::Limit, TimeInForce::Gtx, terms);
+        let as_new = NewOrder { id, side: order.side, kind, time_in_force, price, qty, reduce_only: order.reduce_only };
+        let worse = OpenOrder { amended: Some(terms), ..order };
+        possible.then_some(Amendable { as_new, now: order.claim(), worse: worse.claim() })
+    }
+
+    /// Counts an order as exposure by the worse of its terms and these, until it is told which are in force.
+    pub(crate) fn amend(&mut self, id: OrderId, terms: Terms) {
+        self.change(id, |order| order.amended = Some(terms));
     }
 
     /// Follows an order's fate. Reports about orders of earlier sessions change nothing, except that a fill of theirs
@@ -168,12 +191,24 @@ impl Exposure {
                 self.release(event.order);
                 None
             }
+            OrderChange::Modified { price, qty, asked } => {
+                self.change(event.order, |order| {
+                    order.terms = Terms { price, qty };
+                    order.amended = order.amended.filter(|_| !asked);
+                });
+                None
+            }
+            OrderChange::ModifyRefused { .. } => {
+                self.change(event.order, |order| order.amended = None);
+                None
+            }
             OrderChange::Denied(_)
             | OrderChange::Sent
             | OrderChange::Accepted { .. }
             | OrderChange::Unknown
             | OrderChange::CancelSent
-            | OrderChange::CancelRefused { .. } => None,
+            | OrderChange::CancelRefused { .. }
+            | OrderChange::ModifySent => None,
         }
     }
 
@@ -201,22 +236,31 @@ impl Exposure {
         };
         let order = &mut self.orders[at];
         let holding = &mut self.holdings[order.symbol.index()];
-        let moved = qty.min(order.remaining);
-        order.remaining = Qty::from_units(order.remaining.units().saturating_sub(moved.units()));
+        let moved = qty.min(order.remaining());
+        order.filled = order.filled.saturating_add(moved);
         holding.shift(order.side, order.reduce_only, i128::from(moved.units()).saturating_neg());
         holding.book(order.side, qty);
-        assert!(order.remaining >= Qty::ZERO, "what is left of an order is never negative");
         (moved < qty).then(|| {
             holding.adrift = true;
             Surprise::Excess
         })
     }
 
+    /// Changes what an order claims, and keeps the sums right.
+    fn change(&mut self, id: OrderId, how: impl FnOnce(&mut OpenOrder)) {
+        let Ok(at) = self.find(id) else { return };
+        let order = &mut self.orders[at];
+        let before = i128::from(order.remaining().units());
+        how(order);
+        let more = i128::from(order.remaining().units()).saturating_sub(before);
+        self.holdings[order.symbol.index()].shift(order.side, order.reduce_only, more);
+    }
+
     fn release(&mut self, id: OrderId) {
         let Ok(at) = self.find(id) else { return };
         let order = self.orders.remove(at);
         let holding = &mut self.holdings[order.symbol.index()];
-        holding.shift(order.side, order.reduce_only, i128::from(order.remaining.units()).saturating_neg());
+        holding.shift(order.side, order.reduce_only, i128::from(order.remaining().units()).saturating_neg());
         assert!(holding.orders > 0, "an open order was counted");
         holding.orders = holding.orders.saturating_sub(1);
         holding.exits = holding.exits.saturating_sub(u32::from(order.reduce_only));
@@ -226,6 +270,41 @@ impl Exposure {
 
     fn find(&self, id: OrderId) -> Result<usize, usize> {
         self.orders.binary_search_by_key(&id, |order| order.id)
+    }
+}
+
+/// An order and what other terms would make of it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Amendable {
+    /// The order with the new terms.
+    pub(crate) as_new: NewOrder,
+    /// What it claims now.
+    pub(crate) now: Claim,
+    /// What it would claim until it is told which terms are in force.
+    pub(crate) worse: Claim,
+}
+
+/// What an order may still trade, and the price at which that counts.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Claim {
+    pub(crate) price: Price,
+    pub(crate) remaining: Qty,
+}
+
+impl OpenOrder {
+    /// What may still trade: by the larger quantity while it is open which is in force.
+    fn remaining(&self) -> Qty {
+        let most = self.amended.map_or(self.terms.qty, |terms| terms.qty.max(self.terms.qty));
+        Qty::from_units(most.units().saturating_sub(self.filled.units()).max(0))
+    }
+
+    /// The price at which it counts: the higher one is the larger claim on either side.
+    fn price(&self) -> Price {
+        self.amended.map_or(self.terms.price, |terms| terms.price.max(self.terms.price))
+    }
+
+    fn claim(&self) -> Claim {
+        Claim { price: self.price(), remaining: self.remaining() }
     }
 }
 
@@ -292,93 +371,4 @@ const WITHDRAW_AGAIN_AFTER: Duration = Duration::from_secs(1);
 const ENDED_LEN: usize = 64;
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use optiflow_base::ids::TradeId;
-    use optiflow_base::order::{OrderKind, TimeInForce};
-
-    const SYMBOL: SymbolId = SymbolId(0);
-
-    fn order(counter: u32, side: Side, qty: i64, reduce_only: bool) -> NewOrder {
-        let (kind, time_in_force) = (OrderKind::Limit, TimeInForce::Gtx);
-        let (id, price) = (OrderId::new(1, counter), Price::from_units(1));
-        NewOrder { id, side, kind, time_in_force, price, qty: Qty::from_units(qty), reduce_only }
-    }
-
-    fn event(counter: u32, change: OrderChange) -> OrderEvent {
-        OrderEvent { symbol: SYMBOL, order: OrderId::new(1, counter), at: Nanos(0), exchange_ms: 0, change }
-    }
-
-    fn fill(counter: u32, qty: i64) -> OrderEvent {
-        let (price, qty) = (Price::from_units(1), Qty::from_units(qty));
-        event(counter, OrderChange::Filled { trade: TradeId(1), price, qty, total: qty, maker: true, fee: 0 })
-    }
-
-    fn worst(exposure: &Exposure) -> (i128, i128) {
-        for side in [Side::Buy, Side::Sell] {
-            assert_eq!(exposure.worst(SYMBOL, side), exposure.recount(SYMBOL, side));
-        }
-        (exposure.worst(SYMBOL, Side::Buy), exposure.worst(SYMBOL, Side::Sell))
-    }
-
-    #[test]
-    fn exposure_moves_from_orders_to_position_and_is_released_only_by_an_end() {
-        let mut exposure = Exposure::new(&[8]);
-        exposure.reserve(SYMBOL, &order(1, Side::Buy, 10, false));
-        exposure.reserve(SYMBOL, &order(2, Side::Sell, 4, false));
-        assert_eq!(worst(&exposure), (10, 4));
-        for change in [OrderChange::Sent, OrderChange::Unknown, OrderChange::CancelRefused { code: -2011 }] {
-            assert_eq!(exposure.follow(&event(1, change)), None);
-            assert_eq!(worst(&exposure), (10, 4), "{change:?} releases nothing");
-        }
-        exposure.follow(&fill(1, 3));
-        assert_eq!(worst(&exposure), (10, 1), "three are held, seven may follow");
-        exposure.follow(&event(1, OrderChange::Cancelled));
-        assert_eq!(worst(&exposure), (3, 1));
-        exposure.follow(&event(2, OrderChange::Expired));
-        assert_eq!(worst(&exposure), (3, -3));
-        assert_eq!(exposure.open_orders(SYMBOL), 0);
-    }
-
-    #[test]
-    fn reduce_only_orders_share_the_position_they_reduce() {
-        let mut exposure = Exposure::new(&[8]);
-        exposure.adopt(SYMBOL, Qty::from_units(10));
-        assert_eq!((exposure.reducible(SYMBOL, Side::Sell), exposure.reducible(SYMBOL, Side::Buy)), (10, -10));
-        exposure.reserve(SYMBOL, &order(1, Side::Sell, 6, true));
-        assert_eq!(exposure.reducible(SYMBOL, Side::Sell), 4);
-        assert_eq!(worst(&exposure), (10, -10), "they cannot open anything");
-        exposure.follow(&fill(1, 6));
-        exposure.follow(&event(1, OrderChange::Done));
-        assert_eq!(exposure.reducible(SYMBOL, Side::Sell), 4);
-    }
-
-    #[test]
-    fn fills_that_do_not_fit_are_booked_and_told() {
-        let mut exposure = Exposure::new(&[8]);
-        exposure.reserve(SYMBOL, &order(1, Side::Buy, 10, false));
-        exposure.follow(&event(1, OrderChange::Cancelled));
-        assert_eq!(exposure.follow(&fill(1, 2)), Some(Surprise::Late));
-        assert_eq!(worst(&exposure), (2, -2));
-        assert!(!exposure.is_adrift(SYMBOL));
-        assert_eq!(exposure.follow(&fill(9, 2)), Some(Surprise::Stranger));
-        assert!(exposure.is_adrift(SYMBOL));
-        exposure.adopt(SYMBOL, Qty::from_units(4));
-        assert!(!exposure.is_adrift(SYMBOL));
-        exposure.reserve(SYMBOL, &order(2, Side::Buy, 1, false));
-        assert_eq!(exposure.follow(&fill(2, 3)), Some(Surprise::Excess));
-        assert_eq!(worst(&exposure), (7, -7));
-        assert!(exposure.is_adrift(SYMBOL));
-        exposure.reconciled();
-        assert!(!exposure.is_adrift(SYMBOL));
-    }
-
-    #[test]
-    fn cancels_find_only_open_orders_of_their_symbol() {
-        let mut exposure = Exposure::new(&[8, 8]);
-        exposure.reserve(SYMBOL, &order(1, Side::Buy, 10, false));
-        assert!(exposure.is_open(SYMBOL, OrderId::new(1, 1)));
-        assert!(!exposure.is_open(SymbolId(1), OrderId::new(1, 1)));
-        assert!(!exposure.is_open(SYMBOL, OrderId::new(1, 2)));
-    }
-}
+mod tests;

@@ -10,7 +10,7 @@ use optiflow_base::control::Command;
 use optiflow_base::ids::{OrderId, SymbolId};
 use optiflow_base::log::{Log, LogEvent, Span};
 use optiflow_base::market::MarketEvent;
-use optiflow_base::order::{Action, DenyReason, Intent, NewOrder, OrderChange, OrderEvent, Report};
+use optiflow_base::order::{Action, DenyReason, Intent, NewOrder, OrderChange, OrderEvent, Report, Terms};
 use optiflow_base::ring::{Rx, Tx};
 use optiflow_base::stage::{Progress, Stage};
 
@@ -137,6 +137,7 @@ impl<C: Clock> Risk<C> {
         let decision = match intent.action {
             Action::Place(order) => self.place(now, intent, &order),
             Action::Cancel(order) => self.cancel(now, intent, order),
+            Action::Modify { order, price, qty } => self.modify(now, intent, order, Terms { price, qty }),
         };
         if let Err(reason) = decision {
             self.deny(now, &intent, reason);
@@ -195,6 +196,32 @@ impl<C: Clock> Risk<C> {
         Ok(())
     }
 
+    /// Until it is told which terms are in force, the order is exposure by the worse of both.
+    fn modify(&mut self, now: Nanos, intent: Intent, order: OrderId, terms: Terms) -> Result<(), DenyReason> {
+        let Intent { symbol, .. } = intent;
+        let amendable = self.exposure.amendable(symbol, order, terms).ok_or(DenyReason::BadOrderId)?;
+        let NewOrder { side, reduce_only, .. } = amendable.as_new;
+        self.latches.may_place(now, reduce_only)?;
+        let limits = &self.config.symbols[symbol.index()];
+        let reference = &self.references[symbol.index()];
+        if reduce_only {
+            let reference = reference.fresh_for_exit(now, self.config.quote_age_max);
+            checks::amended_exit(limits, &amendable, reference, &self.exposure)?;
+        } else if self.exposure.is_adrift(symbol) {
+            return Err(DenyReason::GateClosed);
+        } else {
+            let quote = reference.fresh(now, self.config.quote_age_max).ok_or(DenyReason::NoReference)?;
+            checks::amended_entry(limits, &amendable, &quote, &self.exposure)?;
+        }
+        self.rates.may_place(now, reduce_only)?;
+        self.release(intent)?;
+        self.exposure.amend(order, terms);
+        self.rates.placed(now);
+        let agreed = self.exposure.worst(symbol, side) == self.exposure.recount(symbol, side);
+        assert!(agreed, "running sums agree with the orders");
+        Ok(())
+    }
+
     /// An id is used by its first intent, even when that is denied: one session, counting up.
     fn use_id(&mut self, id: OrderId) -> Result<(), DenyReason> {
         let grows = self.newest.is_none_or(|newest| id.epoch() == newest.epoch() && id > newest);
@@ -220,6 +247,7 @@ impl<C: Clock> Risk<C> {
             Action::Place(_) => OrderChange::Denied(reason),
             // The order itself lives on: to the strategy this is a cancel that did not happen.
             Action::Cancel(_) => OrderChange::CancelRefused { code: CANCEL_DENIED_CODE },
+            Action::Modify { .. } => OrderChange::ModifyRefused { code: CANCEL_DENIED_CODE },
         };
         let told = self.ports.denials.push(Report::Order(OrderEvent { symbol, order, at, exchange_ms: 0, change }));
         assert!(told.is_ok(), "room for the denial was seen before the intent was taken");
@@ -278,7 +306,7 @@ pub const RUNAWAY: &str = "runaway strategy: kill latch set, restart to clear";
 pub const KILLED: &str = "kill latch set by command, restart to clear";
 /// Notice of how many orders the kill latch cancels.
 pub const WITHDRAWING: &str = "kill latch: resting orders are being cancelled";
-/// Code of a refused cancel that risk itself refused: no venue uses zero.
+/// Code of a refused cancel or modify that risk itself refused: no venue uses zero.
 pub const CANCEL_DENIED_CODE: i32 = 0;
 const COMMANDS_PER_STEP: usize = 16;
 const REPORTS_PER_STEP: usize = 256;

@@ -317,3 +317,43 @@ fn an_approval_measures_the_time_since_the_decision() {
     assert_eq!(world.orders.pop().unwrap().approved_at(), world.now);
     assert_eq!(world.log.pop(), Some(LogEvent::Latency { span: Span::Risk, nanos: 250 }));
 }
+
+#[test]
+fn a_modify_passes_every_check_of_an_order_and_the_worse_of_both_counts() {
+    let table = [
+        ("29999.8", "0.002", "approved"),
+        ("29999.9", "0.033", "approved"),
+        ("29999.85", "0.002", "OffGrid"),
+        ("29999.9", "0.0025", "OffGrid"),
+        ("29999.9", "0.001", "MinNotional"),
+        ("500", "0.2", "PriceFilter"),
+        ("31500.1", "0.002", "PercentPrice"),
+        ("26999.9", "0.002", "PriceBand"),
+        ("29999.9", "0.034", "OrderSize"),
+        ("29999.9", "-0.002", "BadOrderId"),
+        ("29999.9", "0.001", "MinNotional"),
+    ];
+    let modify = |order: OrderId, price: &str, qty: &str| Action::Modify {
+        order,
+        price: price.parse().unwrap(),
+        qty: qty.parse().unwrap(),
+    };
+    for (price, qty, expected) in table {
+        let mut world = World::ready(config());
+        let order = world.placed("buy 29999.9 0.002");
+        assert_eq!(world.ask(modify(order.id, price, qty)), expected, "{qty} @ {price}");
+        if expected == "approved" {
+            assert_eq!(world.ask(modify(order.id, "29999.7", "0.002")), "BadOrderId", "one at a time");
+            world.change(order.id, OrderChange::ModifyRefused { code: -4164 });
+            assert_eq!(world.ask(modify(order.id, "29999.7", "0.002")), "approved");
+        }
+    }
+    let mut world = World::ready(config());
+    assert_eq!(world.ask(modify(OrderId::new(EPOCH, 9_999), "29999.7", "0.002")), "BadOrderId");
+    let taker = world.placed("buy market 0.002");
+    assert_eq!(world.ask(modify(taker.id, "29999.7", "0.002")), "BadOrderId", "only what rests");
+    // A latch stops it.
+    let order = world.placed("buy 29999.9 0.002");
+    world.commands.push(Command::Stop).unwrap();
+    assert_eq!(world.ask(modify(order.id, "29999.8", "0.002")), "Latched");
+}

@@ -11,14 +11,16 @@ use std::time::Duration;
 
 use common::{World, config, price};
 use optiflow_base::ids::OrderId;
-use optiflow_base::money::{Notional, Qty, Side};
-use optiflow_base::order::{Action, NewOrder, OrderChange};
+use optiflow_base::money::{Notional, Price, Qty, Side};
+use optiflow_base::order::{Action, NewOrder, OrderChange, Terms};
 use proptest::prelude::*;
 
 #[derive(Clone, Debug)]
 enum Act {
     Place { buy: bool, milli: i64, ticks: i64, reduce: bool, market: bool },
     Cancel { which: usize },
+    Modify { which: usize, milli: i64, ticks: i64 },
+    Answer { which: usize, how: u8 },
     Fill { which: usize, milli: i64 },
     End { which: usize, how: u8 },
     Doubt { which: usize },
@@ -30,6 +32,8 @@ fn act() -> impl Strategy<Value = Act> {
     prop_oneof![
         4 => place.prop_map(|(buy, milli, ticks, reduce, market)| Act::Place { buy, milli, ticks, reduce, market }),
         1 => (0usize..8).prop_map(|which| Act::Cancel { which }),
+        2 => (0usize..8, 1i64..60, -50i64..50).prop_map(|(which, milli, ticks)| Act::Modify { which, milli, ticks }),
+        1 => (0usize..8, 0u8..4).prop_map(|(which, how)| Act::Answer { which, how }),
         2 => (0usize..8, 1i64..40).prop_map(|(which, milli)| Act::Fill { which, milli }),
         1 => (0usize..8, 0u8..3).prop_map(|(which, how)| Act::End { which, how }),
         1 => (0usize..8).prop_map(|which| Act::Doubt { which }),
@@ -40,7 +44,13 @@ fn act() -> impl Strategy<Value = Act> {
 #[derive(Default)]
 struct Ledger {
     position: i64,
-    open: BTreeMap<OrderId, (NewOrder, i64)>,
+    /// With what is left of it, and what a modify without an answer asks for.
+    open: BTreeMap<OrderId, (NewOrder, i64, Option<Terms>)>,
+}
+
+/// What may still fill: by the old quantity or, while that is open, by a larger new one.
+fn claim((order, remaining, asked): &(NewOrder, i64, Option<Terms>)) -> i64 {
+    remaining + asked.map_or(0, |terms| (terms.qty.units() - order.qty.units()).max(0))
 }
 
 impl Ledger {
@@ -51,11 +61,7 @@ impl Ledger {
     /// The largest position that could come about, either way. The exchange never lets a reduce-only order open one.
     fn worst(&self) -> Qty {
         let side = |side: Side| -> i64 {
-            self.open
-                .values()
-                .filter(|(order, _)| order.side == side && !order.reduce_only)
-                .map(|(_, remaining)| remaining)
-                .sum()
+            self.open.values().filter(|(order, ..)| order.side == side && !order.reduce_only).map(claim).sum()
         };
         Qty::from_units((self.position + side(Side::Buy)).max(side(Side::Sell) - self.position))
     }
@@ -71,7 +77,7 @@ fn play(world: &mut World, ledger: &mut Ledger, act: &Act) {
             let reduce = if reduce { "reduce" } else { "" };
             let order = world.order(&format!("{side} {limit} 0.{milli:03} {reduce}"));
             if world.ask(Action::Place(order)) == "approved" {
-                ledger.open.insert(order.id, (order, order.qty.units()));
+                ledger.open.insert(order.id, (order, order.qty.units(), None));
             }
         }
         Act::Cancel { which } => {
@@ -79,11 +85,50 @@ fn play(world: &mut World, ledger: &mut Ledger, act: &Act) {
                 world.cancel(id);
             }
         }
+        Act::Modify { which, milli, ticks } => {
+            let Some(id) = ledger.pick(which) else { return };
+            let (qty, price) = (Qty::from_units(milli * 100_000), price("30000").units() + ticks * 10_000_000);
+            let terms = Terms { price: Price::from_units(price), qty };
+            let approved = world.ask(Action::Modify { order: id, price: terms.price, qty }) == "approved";
+            let (order, remaining, asked) = ledger.open.get_mut(&id).unwrap();
+            if approved {
+                assert!(asked.is_none(), "one request at a time");
+                assert!(terms.qty.units() > order.qty.units() - *remaining, "something is left to trade");
+                *asked = Some(terms);
+            }
+        }
+        Act::Answer { which, how } => {
+            let Some(id) = ledger.pick(which) else { return };
+            let (order, remaining, asked) = ledger.open.get_mut(&id).unwrap();
+            let filled = order.qty.units() - *remaining;
+            let took = |terms: Terms, asked| OrderChange::Modified { price: terms.price, qty: terms.qty, asked };
+            match (how, *asked) {
+                // It was refused, unless more than the old quantity has traded: then it cannot have been.
+                (0, Some(_)) if *remaining > 0 => {
+                    *asked = None;
+                    world.change(id, OrderChange::ModifyRefused { code: -4164 });
+                }
+                // Somebody else has made it smaller; our request is still on its way.
+                (1, Some(_)) if filled < order.qty.units() - 100_000 => {
+                    order.qty = Qty::from_units(order.qty.units() - 100_000);
+                    *remaining -= 100_000;
+                    world.change(id, took(Terms { price: order.price, qty: order.qty }, false));
+                }
+                (2 | 3, Some(terms)) if terms.qty.units() > filled => {
+                    (order.price, order.qty, *asked) = (terms.price, terms.qty, None);
+                    *remaining = terms.qty.units() - filled;
+                    world.change(id, took(terms, true));
+                }
+                _ => {}
+            }
+        }
         Act::Fill { which, milli } => {
             let Some(id) = ledger.pick(which) else { return };
-            let (order, remaining) = ledger.open.get_mut(&id).unwrap();
+            let entry = ledger.open.get_mut(&id).unwrap();
+            let claim = claim(entry);
+            let (order, remaining, asked) = entry;
             let against = -order.side.signed(Qty::from_units(ledger.position)).units();
-            let most = if order.reduce_only { (*remaining).min(against) } else { *remaining };
+            let most = if order.reduce_only { claim.min(against) } else { claim };
             let filled = (milli * 100_000).min(most);
             if filled <= 0 {
                 return;
@@ -92,7 +137,7 @@ fn play(world: &mut World, ledger: &mut Ledger, act: &Act) {
             let total = Qty::from_units(order.qty.units() - *remaining);
             ledger.position += order.side.signed(Qty::from_units(filled)).units();
             world.fill(id, Qty::from_units(filled), total);
-            if *remaining == 0 {
+            if *remaining == 0 && asked.is_none() {
                 ledger.open.remove(&id);
                 world.change(id, OrderChange::Done);
             }
@@ -128,7 +173,7 @@ proptest! {
             world.step();
             most = most.max(price("30000").times(ledger.worst()));
             prop_assert!(most <= limit, "{most} after {act:?}");
-            let entries = ledger.open.values().filter(|(order, _)| !order.reduce_only).count();
+            let entries = ledger.open.values().filter(|(order, ..)| !order.reduce_only).count();
             prop_assert!(entries <= 5);
         }
     }

@@ -22,6 +22,7 @@ pub(crate) struct Ledger {
     pub(crate) fills: FillCounts,
     pub(crate) wallet: Option<Notional>,
     pub(crate) log_events_lost: u64,
+    epoch: u32,
     books: Vec<Book>,
     booked: Booked,
     notices: BTreeMap<(&'static str, &'static str), u64>,
@@ -55,6 +56,7 @@ impl Ledger {
             fills: FillCounts::default(),
             wallet: None,
             log_events_lost: 0,
+            epoch: session.epoch,
             books: session.symbols.iter().map(|_| Book::default()).collect(),
             booked: Booked::default(),
             notices: BTreeMap::new(),
@@ -81,7 +83,10 @@ impl Ledger {
         self.fills.fills += 1;
         self.fills.maker += u64::from(fill.maker);
         self.fills.taker += u64::from(!fill.maker);
+        let former = fill.order.epoch() != self.epoch;
         match (self.books.get_mut(fill.symbol.index()), side) {
+            // It is part of the position that the session begins with.
+            (Some(book), Some(_)) if former && !book.has_ordered => {}
             (Some(book), Some(side)) => {
                 book.fills += 1;
                 book.holding.fill(side, fill.price, fill.qty, fill.fee);

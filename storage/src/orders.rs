@@ -98,17 +98,20 @@ impl Orders {
     pub(crate) fn intend(&mut self, intent: &Intent) {
         match intent.action {
             Action::Place(order) => {
-                self.counts.intended += 1;
+                // What a former session wanted is told again where its own word was lost.
+                self.counts.intended += u64::from(order.id.epoch() == self.epoch);
                 let record = self.record(order.id, intent.symbol, intent.decided);
                 let Intent { caused, decided, .. } = *intent;
                 record.placed.get_or_insert(Placed { order, caused, decided });
                 self.mark(order.id);
             }
             Action::Cancel(_) => self.counts.cancels_intended += 1,
+            // Its outcome is told by the order's events.
+            Action::Modify { .. } => {}
         }
     }
 
-    /// Risk refused to place the order or, when it already lives, to cancel it.
+    /// Risk refused to place the order or, when it already lives, to cancel or to modify it.
     pub(crate) fn deny(&mut self, at: Nanos, symbol: SymbolId, order: OrderId, reason: DenyReason) {
         self.counts.denied += 1;
         *self.counts.denials.entry(deny_text(reason)).or_default() += 1;
@@ -141,7 +144,11 @@ impl Orders {
             OrderChange::Done => OrderState::Filled,
             OrderChange::Cancelled => OrderState::Cancelled,
             OrderChange::Expired => OrderState::Expired,
-            OrderChange::CancelSent | OrderChange::CancelRefused { .. } => before.state,
+            OrderChange::CancelSent
+            | OrderChange::CancelRefused { .. }
+            | OrderChange::ModifySent
+            | OrderChange::Modified { .. }
+            | OrderChange::ModifyRefused { .. } => before.state,
         };
         record.sent |= next > OrderState::Denied;
         record.accepted |= matches!(next, OrderState::Open | OrderState::Filled);

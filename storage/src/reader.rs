@@ -9,6 +9,7 @@ use rusqlite::{Connection, OpenFlags, Row, params};
 
 use crate::error::StorageError;
 
+pub mod former;
 pub mod history;
 
 /// An order that reached the exchange, as the file has it.

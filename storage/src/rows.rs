@@ -54,6 +54,11 @@ impl Rows {
         let (at, exchange_ms) = (nanos(event.at), event.exchange_ms.cast_signed());
         let values = params![self.session, raw(event.order), at, exchange_ms, what, value];
         self.writer.write(now, INSERT_ORDER_EVENT, values);
+        if let OrderChange::Modified { qty, .. } = event.change {
+            // An event has one number, and terms are two.
+            let values = params![self.session, raw(event.order), at, exchange_ms, "modified_qty", Some(qty.units())];
+            self.writer.write(now, INSERT_ORDER_EVENT, values);
+        }
     }
 
     /// False when the file has this fill already: then it was booked by an earlier session.
@@ -246,17 +251,22 @@ fn change_text(change: &OrderChange) -> (&'static str, Option<i64>) {
         OrderChange::Filled { trade, .. } => ("filled", Some(trade.0.cast_signed())),
         OrderChange::CancelSent => ("cancel_sent", None),
         OrderChange::CancelRefused { code } => ("cancel_refused", Some(i64::from(code))),
+        OrderChange::ModifySent => ("modify_sent", None),
+        OrderChange::Modified { price, .. } => ("modified", Some(price.units())),
+        OrderChange::ModifyRefused { code } => ("modify_refused", Some(i64::from(code))),
         OrderChange::Done => ("done", None),
         OrderChange::Cancelled => ("cancelled", None),
         OrderChange::Expired => ("expired", None),
     }
 }
 
-/// An order's row only gains: what was wanted stays, an end is final, the filled quantity never shrinks.
+/// An order's row only gains: what was wanted stays, an end is final, the filled quantity never shrinks. It belongs to the
+/// session that gave it its id, even when a later one is the first to write it.
 const UPSERT_ORDER: &str = "INSERT INTO orders
     (order_id, session_id, client_id, symbol, side, kind, tif, price, qty, reduce_only, caused_ns, decided_ns,
      state, filled, exchange_id, changed_ns)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    VALUES (?1, coalesce((SELECT id FROM sessions WHERE epoch = (?1 >> 32 & 0xffffffff)), ?2),
+        ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT (order_id) DO UPDATE SET
         side = coalesce(side, excluded.side), kind = coalesce(kind, excluded.kind), tif = coalesce(tif, excluded.tif),
         price = coalesce(price, excluded.price), qty = coalesce(qty, excluded.qty),

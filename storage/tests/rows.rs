@@ -10,6 +10,7 @@ use optiflow_base::log::{LogEvent, Notice, SignalSample, Span};
 use optiflow_base::money::Side;
 use optiflow_base::order::{Action, DenyReason, GateReason, Intent, OrderChange, Report, Usage};
 use optiflow_base::stage::Room;
+use optiflow_storage::reader::former;
 use optiflow_storage::report;
 
 fn denied(counter: u32, reason: DenyReason) -> LogEvent {
@@ -232,4 +233,57 @@ fn effects_that_are_read_before_their_causes_are_told_the_same() {
     world.keep(&[place(1, Side::Buy, "30000", "0.004"), place(2, Side::Buy, "30000", "0.004")]);
     world.later(50);
     assert_eq!(query(&path, states), ["1 buy open", "2 buy denied"]);
+}
+
+#[test]
+fn what_a_session_that_died_left_unfinished_is_told_to_the_next() {
+    let scratch = Scratch::new();
+    let path = scratch.database();
+    let unfinished = |symbols: &[&str]| former::unfinished(&path, "sim", "binance", symbols).unwrap();
+    let mut world = World::open(&path, EPOCH);
+    assert!(unfinished(&["BTCUSDT"]).died, "a session that has not ended may have died");
+    world.keep(&[place(1, Side::Buy, "30000", "0.004"), place(2, Side::Sell, "30010", "0.002")]);
+    world.keep(&[place(3, Side::Buy, "30000", "0.004"), place(4, Side::Buy, "29000", "0.004")]);
+    world.keep(&[change(1, OrderChange::Sent), accepted(1), fill(1, 71, "30000", "0.001", "0.001")]);
+    world.keep(&[accepted(2), fill(2, 72, "30010", "0.002", "0.002"), change(2, OrderChange::Done)]);
+    world.keep(&[denied(3, DenyReason::OrderRate)]);
+    world.later(100);
+    drop(world);
+
+    let left = unfinished(&["BTCUSDT", "ETHUSDT"]);
+    let of = |order: &former::UnfinishedOrder| {
+        let counter = order.order.id.counter();
+        (counter, order.exchange_id, order.trades.clone(), order.filled, order.order.price, order.symbol.clone())
+    };
+    let expected = [
+        (1, Some(8_001), vec![71], qty("0.001"), price("30000"), "BTCUSDT".to_owned()),
+        (4, None, vec![], qty("0"), price("29000"), "BTCUSDT".to_owned()),
+    ];
+    assert_eq!(left.orders.iter().map(of).collect::<Vec<_>>(), expected);
+    let tail = former::SymbolTail { ended: vec![id(2)], exchange_id: Some(8_001), first_session: Some(START) };
+    assert_eq!(left.symbols, [tail, former::SymbolTail::default()]);
+    assert!(left.died);
+    let elsewhere = former::unfinished(&path, "live", "binance", &["BTCUSDT"]).unwrap();
+    assert_eq!((elsewhere.orders.len(), elsewhere.died), (0, false), "another venue, another account");
+
+    // The next session learns the end of one, and of an order that was never written down.
+    let mut world = World::open(&path, EPOCH + 1);
+    world.keep(&[fill(1, 71, "30000", "0.001", "0.001"), fill(1, 73, "30000", "0.003", "0.004")]);
+    world.keep(&[change(1, OrderChange::Done), place(5, Side::Sell, "30020", "0.002"), accepted(5)]);
+    world.keep(&[fill(5, 74, "30020", "0.002", "0.002"), change(5, OrderChange::Done), position("0.002", "30000")]);
+    let summary = world.storage.finish("stopped", world.now).unwrap();
+    assert_eq!(
+        summary.symbols[0].position,
+        qty("0.002"),
+        "what happened before is in the position that it begins with"
+    );
+    assert_eq!(summary.orders.intended, 0);
+    let rows = query(&path, "SELECT session_id, order_id & 0xff, state, filled FROM orders ORDER BY order_id");
+    assert_eq!(rows, ["1 1 filled 400000", "1 2 filled 200000", "1 3 denied 0", "1 4 intended 0", "1 5 filled 200000"]);
+    assert_eq!(
+        query(&path, "SELECT trade_id, side FROM fills ORDER BY trade_id"),
+        ["71 buy", "72 sell", "73 buy", "74 sell"]
+    );
+    let left = unfinished(&["BTCUSDT"]);
+    assert_eq!((left.orders.len(), left.died), (1, false));
 }

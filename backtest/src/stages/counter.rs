@@ -5,15 +5,15 @@
 
 use optiflow_base::clock::Nanos;
 use optiflow_base::ids::{ExchangeOrderId, OrderId, SymbolId, TradeId};
-use optiflow_base::money::{Price, Qty};
-use optiflow_base::order::{NewOrder, Usage};
+use optiflow_base::money::{Price, Qty, Side};
+use optiflow_base::order::{self, NewOrder, Usage};
 use optiflow_oms::order::{End, Fill};
 use optiflow_sim::binance::errors::ApiError;
 use optiflow_sim::binance::limits::{Limits, OrderCost};
 use optiflow_sim::core::Core;
 use optiflow_sim::replay::orders::Reason;
 use optiflow_sim::words::{
-    self, CoreEvent, MarketTick, OrderKey, OrderStatus, Placement, Reject, SelfTrade, Terms, Tick,
+    self, Amendment, CoreEvent, MarketTick, OrderKey, OrderStatus, Placement, Reject, SelfTrade, Terms, Tick,
 };
 
 use super::ears::Ears;
@@ -56,6 +56,10 @@ impl Counter {
             Request::Cancel(symbol, order) => match self.cancel(now, symbol, order, core) {
                 Ok(()) => (None, None),
                 Err(error) => (Some((Mail::CancelRefused { order, code: error.code }, error)), None),
+            },
+            Request::Modify(symbol, order, side, terms) => match self.modify(now, symbol, (order, side), terms, core) {
+                Ok(ahead) => (None, ahead),
+                Err(error) => (Some((Mail::ModifyRefused { order, code: error.code }, error)), None),
             },
         };
         let usage = self.usage(now, refusal.as_ref().map(|(_, error)| error));
@@ -102,6 +106,23 @@ impl Counter {
         cancelled.map(|_| ()).map_err(|reject| ApiError::from_reject(&reject, Price::ZERO, Qty::ZERO))
     }
 
+    fn modify(
+        &mut self,
+        now: Nanos,
+        symbol: SymbolId,
+        (order, side): (OrderId, Side),
+        order::Terms { price, qty }: order::Terms,
+        core: &mut Core,
+    ) -> Result<Option<Qty>, ApiError> {
+        self.limits.spend(now, LOOPBACK, PLACE_WEIGHT)?;
+        self.limits.take_orders(now, LOOPBACK, OrderCost { ten_seconds: 1, minute: 1 })?;
+        let key = OrderKey::Client(order.to_string());
+        let amendment = Amendment { side, price, price_match: Terms::default().price_match, qty };
+        let modified = core.modify(now, symbol.index(), &key, amendment, &mut self.events);
+        let modified = modified.map_err(|reject| ApiError::from_reject(&reject, price, qty))?;
+        Ok(core.queue_ahead(&modified))
+    }
+
     fn usage(&mut self, now: Nanos, error: Option<&ApiError>) -> Usage {
         let (ten_seconds, minute) = self.limits.orders(now);
         let until = error.and_then(|error| error.retry_at);
@@ -116,7 +137,7 @@ impl Counter {
         }
     }
 
-    /// Writes home what the core did; `ahead` belongs to the order that was just placed.
+    /// Writes home what the core did; `ahead` belongs to the order that was just placed or modified.
     fn write(&mut self, now: Nanos, ahead: Option<Qty>, post: &mut Post, ears: &mut Ears) {
         if !self.letters.is_empty() {
             post.write(now, &self.letters);
@@ -171,8 +192,16 @@ fn letters(event: &CoreEvent, ahead: Option<Qty>, into: &mut Vec<Mail>) {
         CoreEvent::Liquidation { margin_balance, maintenance, .. } => {
             into.push(Mail::Liquidation { margin_balance: *margin_balance, maintenance: *maintenance });
         }
-        // Nobody here amends an order; the market was heard before.
-        CoreEvent::Amended(_) | CoreEvent::Market(_) => {}
+        CoreEvent::Amended(order) => {
+            if let Some(id) = ours(order) {
+                let exchange_id = ExchangeOrderId(order.id);
+                let terms = order::Terms { price: order.placed.price, qty: order.placed.qty };
+                let (executed, ahead) = (order.filled, ahead.unwrap_or_default());
+                into.push(Mail::Amended { order: id, exchange_id, terms, executed, ahead });
+            }
+        }
+        // The market was heard before.
+        CoreEvent::Market(_) => {}
     }
 }
 

@@ -46,6 +46,10 @@ impl Digest {
                 self.words(&[word(price.units()), word(qty.units())]);
             }
             Action::Cancel(order) => self.words(&[3, u64::from(symbol.0), *decided, id(*order)]),
+            Action::Modify { order, price, qty } => {
+                self.words(&[9, u64::from(symbol.0), *decided, id(*order)]);
+                self.words(&[word(price.units()), word(qty.units())]);
+            }
         }
     }
 
@@ -89,6 +93,11 @@ impl Digest {
             OrderChange::Done => self.words(&[9]),
             OrderChange::Cancelled => self.words(&[10]),
             OrderChange::Expired => self.words(&[11]),
+            OrderChange::ModifySent => self.words(&[12]),
+            OrderChange::Modified { price, qty, asked } => {
+                self.words(&[13, word(price.units()), word(qty.units()), u64::from(asked)]);
+            }
+            OrderChange::ModifyRefused { code } => self.words(&[14, word(code.into())]),
         }
     }
 

@@ -11,7 +11,7 @@ use optiflow_base::clock::Nanos;
 use optiflow_base::ids::{OrderId, SymbolId};
 use optiflow_base::log::Span;
 use optiflow_base::money::{Notional, Price, Qty};
-use optiflow_base::order::{Action, GateReason, NewOrder, OrderChange, Report};
+use optiflow_base::order::{Action, GateReason, NewOrder, OrderChange, Report, Terms};
 use optiflow_base::ring::Rx;
 use optiflow_base::stage::Progress;
 use optiflow_oms::binance::outcome::{Meaning, meaning};
@@ -24,6 +24,8 @@ use optiflow_risk::Approved;
 use super::books::Books;
 use super::observer::{Answer, Best, Fill, Liquidation, Observer, Payment, Reason, Status, Tells};
 use super::post::{Letter, Mail, Post, Request};
+
+mod modifying;
 
 /// The order room of a virtual run.
 pub(super) struct Gateway {
@@ -49,6 +51,7 @@ struct Ticket {
     decided: Nanos,
     sent: Nanos,
     cancel_sent: Nanos,
+    modify_sent: Nanos,
     arrived: Nanos,
     ahead: Qty,
     filled: Qty,
@@ -135,6 +138,7 @@ impl Gateway {
                         decided: intent.decided,
                         sent: now,
                         cancel_sent: now,
+                        modify_sent: now,
                         arrived: now,
                         ahead: Qty::ZERO,
                         filled: Qty::ZERO,
@@ -154,18 +158,17 @@ impl Gateway {
                     self.desk.reporter.order(now, 0, symbol, id, change);
                 }
             }
+            Action::Modify { order, price, qty } => {
+                if let Err(local) = self.modify(now, order, Terms { price, qty }) {
+                    let change = OrderChange::ModifyRefused { code: local.code() };
+                    self.desk.reporter.order(now, 0, symbol, order, change);
+                }
+            }
         }
     }
 
     fn may_place(&self, now: Nanos, order: &NewOrder) -> Result<(), LocalCode> {
-        let (open, reason) = self.wanted_gate(now);
-        let may_reduce = order.reduce_only && reason.lets_exits_pass();
-        if !(open || may_reduce) {
-            return Err(LocalCode::GateClosed);
-        }
-        if now < self.blocked_until.max(self.silent_until) {
-            return Err(LocalCode::Blocked);
-        }
+        self.may_risk(now, order.reduce_only)?;
         if self.desk.table.has_room(order.id) { Ok(()) } else { Err(LocalCode::NoRoom) }
     }
 
@@ -235,6 +238,7 @@ impl Gateway {
             | Mail::Ended { .. }
             | Mail::Refused { .. }
             | Mail::CancelRefused { .. } => self.read_order(letter, observer),
+            Mail::Amended { .. } | Mail::ModifyRefused { .. } => self.read_modified(letter, observer),
         }
         self.tell_gate(now);
         if self.stopping {
@@ -294,7 +298,9 @@ impl Gateway {
                 self.desk.cancel_refused(now, order, code);
                 self.show(letter, order, Tells::Rejected, None, (code, Reason::None), observer);
             }
-            Mail::Usage(_)
+            Mail::Amended { .. }
+            | Mail::ModifyRefused { .. }
+            | Mail::Usage(_)
             | Mail::Account { .. }
             | Mail::Foreign { .. }
             | Mail::Funding { .. }
@@ -324,7 +330,7 @@ impl Gateway {
         observer.answer(&Answer {
             local: letter.local,
             exch: letter.exch,
-            requested: ticket.sent.max(ticket.cancel_sent),
+            requested: ticket.sent.max(ticket.cancel_sent).max(ticket.modify_sent),
             symbol: ticket.symbol,
             order: ticket.order,
             ahead: ticket.ahead,

@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use optiflow_base::clock::Nanos;
 use optiflow_base::ids::{ExchangeOrderId, OrderId, SymbolId};
 use optiflow_base::money::{Notional, Price, Qty, Side};
-use optiflow_base::order::{NewOrder, Usage};
+use optiflow_base::order::{NewOrder, Terms, Usage};
 use optiflow_oms::order::{End, Fill};
 use optiflow_oms::stage::LocalCode;
 use optiflow_sim::replay::latency::Latency;
@@ -21,6 +21,8 @@ pub(super) enum Request {
     Place(SymbolId, NewOrder),
     /// Its end.
     Cancel(SymbolId, OrderId),
+    /// Other terms of it.
+    Modify(SymbolId, OrderId, Side, Terms),
 }
 
 /// Something on its way home.
@@ -46,6 +48,10 @@ pub(super) enum Mail {
     Refused { order: OrderId, code: i32, reason: Reason },
     /// The cancel was refused.
     CancelRefused { order: OrderId, code: i32 },
+    /// The order's terms are now these, and it rests behind `ahead`. `executed` of it has traded.
+    Amended { order: OrderId, exchange_id: ExchangeOrderId, terms: Terms, executed: Qty, ahead: Qty },
+    /// The new terms were refused.
+    ModifyRefused { order: OrderId, code: i32 },
     /// A trade in our account that is none of our orders'.
     Foreign { symbol: SymbolId, side: Side, fill: Fill },
     /// The account after a trade.
@@ -83,6 +89,7 @@ impl Post {
         let verb = match request {
             Request::Place(..) => Verb::New,
             Request::Cancel(..) => Verb::Cancel,
+            Request::Modify(..) => Verb::Modify,
         };
         let (entry, response_ns) = self.latency.entry(signed(now), verb);
         if entry < 0 {
@@ -91,6 +98,7 @@ impl Post {
                     Mail::Refused { order, code: LOST, reason: Reason::None }
                 }
                 Request::Cancel(_, order) => Mail::CancelRefused { order, code: LocalCode::Unanswered.code() },
+                Request::Modify(_, order, ..) => Mail::ModifyRefused { order, code: LocalCode::Unanswered.code() },
             };
             self.put_home(now, entry.unsigned_abs(), NOWHERE, says);
         } else {

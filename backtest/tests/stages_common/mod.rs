@@ -193,6 +193,8 @@ pub fn go(config: StagesConfig, lanes: Vec<Lane>) -> (Outcome, Notes) {
 pub enum Act {
     /// A limit order so many ticks behind the best price of its side (negative: beyond it, towards the other side).
     Limit { side: Side, behind: i64, qty: &'static str, tif: TimeInForce },
+    /// Gives every live order so much, so many ticks behind the best bid.
+    Modify { behind: i64, qty: &'static str },
     /// Cancels every live order.
     CancelAll,
     /// Closes so much at the market.
@@ -231,6 +233,16 @@ impl Strategy for Script {
                     let qty = qty.parse().unwrap();
                     orders.limit(LimitOrder { side, price, qty, time_in_force: tif, reduce_only: false })
                 }),
+                Act::Modify { behind, qty } => {
+                    let Some((bid, _)) = touch else { return };
+                    let price = view.instrument.offset_ticks(bid.price, -behind);
+                    let asked = view.orders.live().all(|order| orders.modify(order, price, qty.parse().unwrap()));
+                    self.done += usize::from(asked);
+                    if asked {
+                        continue;
+                    }
+                    return;
+                }
                 Act::CancelAll => {
                     view.orders.live().for_each(|order| orders.cancel(order));
                     self.done += 1;

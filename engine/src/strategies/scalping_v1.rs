@@ -289,6 +289,9 @@ impl Strategy for ScalpingV1 {
             | OrderChange::Filled { .. }
             | OrderChange::CancelSent
             | OrderChange::CancelRefused { .. }
+            | OrderChange::ModifySent
+            | OrderChange::Modified { .. }
+            | OrderChange::ModifyRefused { .. }
             | OrderChange::Done
             | OrderChange::Cancelled => {}
         }

@@ -150,6 +150,12 @@ impl World {
             "done" => self.order(counter(), OrderChange::Done),
             "cancelled" => self.order(counter(), OrderChange::Cancelled),
             "cancelrefused" => self.order(counter(), OrderChange::CancelRefused { code: -2011 }),
+            "modifysent" => self.order(counter(), OrderChange::ModifySent),
+            "modified" | "restated" => {
+                let (price, qty) = (parts[1].parse().unwrap(), parts[2].parse().unwrap());
+                self.order(counter(), OrderChange::Modified { price, qty, asked: name == "modified" });
+            }
+            "modifyrefused" => self.order(counter(), OrderChange::ModifyRefused { code: -4164 }),
             "expired" => self.order(counter(), OrderChange::Expired),
             "refused" => self.order(counter(), OrderChange::Refused { code: parts[1].parse().unwrap() }),
             "denied" => self.order(counter(), OrderChange::Denied(DenyReason::OrderSize)),
@@ -245,6 +251,7 @@ pub fn level(price: &str, qty: &str) -> Level {
 pub fn text(intent: &Intent) -> String {
     match intent.action {
         Action::Cancel(id) => format!("cancel {}", id.counter()),
+        Action::Modify { order, price, qty } => format!("modify {} to {qty} @ {price}", order.counter()),
         Action::Place(order) => {
             let side = if order.side == Side::Buy { "buy" } else { "sell" };
             let price = match (order.kind, order.time_in_force) {

@@ -15,6 +15,7 @@ pub mod setup;
 pub mod sign;
 pub mod truth;
 pub mod user;
+pub mod wanted;
 
 pub(crate) mod text;
 

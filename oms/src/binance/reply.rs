@@ -6,12 +6,12 @@
 use std::fmt;
 
 use optiflow_base::ids::ExchangeOrderId;
-use optiflow_base::money::Qty;
-use optiflow_base::order::Usage;
+use optiflow_base::money::{Price, Qty};
+use optiflow_base::order::{Terms, Usage};
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use crate::binance::json::{QtyText, Text, Whole};
+use crate::binance::json::{PriceText, QtyText, Text, Whole};
 use crate::binance::outcome::{self, Outcome};
 use crate::binance::truth::Status;
 
@@ -43,6 +43,8 @@ pub struct OrderState {
     pub status: Status,
     /// Traded so far.
     pub executed: Qty,
+    /// Its terms, where they are shown.
+    pub terms: Option<Terms>,
     /// When it last changed, exchange ms.
     pub update_ms: u64,
 }
@@ -152,11 +154,14 @@ impl<'de> Visitor<'de> for ResultVisitor {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let (mut id, mut status, mut executed, mut update_ms) = (None, None, None, 0);
+        let (mut price, mut qty) = (None, None);
         while let Some(key) = map.next_key::<Text<'de>>()? {
             match &*key {
                 "orderId" => id = Some(map.next_value::<Whole>()?),
                 "status" => status = Some(Status::parse(&map.next_value::<Text<'de>>()?)),
                 "executedQty" => executed = Some(map.next_value::<QtyText>()?),
+                "price" => price = Some(Price::from_units(map.next_value::<PriceText>()?.0)),
+                "origQty" => qty = Some(Qty::from_units(map.next_value::<QtyText>()?.0)),
                 "updateTime" => update_ms = map.next_value::<Whole>()?.0,
                 _ => {
                     map.next_value::<IgnoredAny>()?;
@@ -165,7 +170,8 @@ impl<'de> Visitor<'de> for ResultVisitor {
         }
         let (Some(id), Some(status)) = (id, status) else { return Ok(None) };
         let executed = Qty::from_units(executed.unwrap_or_default().0);
-        Ok(Some(OrderState { exchange_id: ExchangeOrderId(id.0), status, executed, update_ms }))
+        let terms = price.zip(qty).map(|(price, qty)| Terms { price, qty });
+        Ok(Some(OrderState { exchange_id: ExchangeOrderId(id.0), status, executed, terms, update_ms }))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {

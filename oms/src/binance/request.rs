@@ -13,7 +13,7 @@ use optiflow_base::decimal::{self, DECIMALS};
 use optiflow_base::ids::{OrderId, SymbolId};
 use optiflow_base::instrument::Instrument;
 use optiflow_base::money::Side;
-use optiflow_base::order::{NewOrder, OrderKind, TimeInForce};
+use optiflow_base::order::{NewOrder, OrderKind, Terms, TimeInForce};
 
 use crate::binance::sign::{ApiKey, Prepared};
 use crate::binance::text::Digits;
@@ -79,6 +79,22 @@ impl Requests {
         Ok(templates.cancel.write(request, &[&id, timestamp.as_bytes()]))
     }
 
+    /// `order.modify`: all terms are given, changed or not.
+    pub fn modify(
+        &mut self,
+        request: u64,
+        symbol: SymbolId,
+        (order, side): (OrderId, Side),
+        terms: Terms,
+        timestamp_ms: u64,
+    ) -> Result<&[u8], RequestError> {
+        let templates = self.symbols.get_mut(symbol.index()).ok_or(RequestError::NoSuchSymbol)?;
+        let (price, qty) = (templates.price_text(terms.price.units())?, templates.qty_text(terms.qty.units())?);
+        let (id, timestamp) = (order.text(), Digits::new(timestamp_ms));
+        let holes = [&id, price.as_bytes(), qty.as_bytes(), timestamp.as_bytes()];
+        Ok(templates.modifies[side_index(side)].write(request, &holes))
+    }
+
     /// `order.status`.
     pub fn status(
         &mut self,
@@ -111,6 +127,7 @@ struct Templates {
     qty_decimals: usize,
     qty_grain: i64,
     places: Vec<Template>,
+    modifies: [Template; 2],
     cancel: Template,
     status: Template,
 }
@@ -143,6 +160,7 @@ impl Templates {
             qty_decimals,
             qty_grain: grain(qty_decimals),
             places,
+            modifies: [Side::Buy, Side::Sell].map(|side| modify_template(key, &instrument.name, recv_window_ms, side)),
             cancel: of_an_order("order.cancel"),
             status: of_an_order("order.status"),
         }
@@ -167,11 +185,35 @@ fn exact_text(units: i64, decimals: usize, grain: i64) -> Result<decimal::Text, 
 
 type Style = (&'static str, Option<&'static str>);
 
-fn place_template(key: &ApiKey, symbol: &str, window: u32, side: Side, reduce_only: bool, style: Style) -> Template {
-    let side = match side {
+fn modify_template(key: &ApiKey, symbol: &str, window: u32, side: Side) -> Template {
+    let params = vec![
+        ("origClientOrderId", Value::Hole { quoted: true }),
+        ("price", Value::Hole { quoted: true }),
+        ("quantity", Value::Hole { quoted: true }),
+        ("recvWindow", Value::Number(window)),
+        ("side", Value::Text(side_text(side))),
+        ("symbol", Value::Text(symbol)),
+        ("timestamp", Value::Hole { quoted: false }),
+    ];
+    Template::new(key, "order.modify", params)
+}
+
+const fn side_text(side: Side) -> &'static str {
+    match side {
         Side::Buy => "BUY",
         Side::Sell => "SELL",
-    };
+    }
+}
+
+const fn side_index(side: Side) -> usize {
+    match side {
+        Side::Buy => 0,
+        Side::Sell => 1,
+    }
+}
+
+fn place_template(key: &ApiKey, symbol: &str, window: u32, side: Side, reduce_only: bool, style: Style) -> Template {
+    let side = side_text(side);
     let (kind, time_in_force) = style;
     let mut params = vec![
         ("newClientOrderId", Value::Hole { quoted: true }),
@@ -195,10 +237,7 @@ fn place_template(key: &ApiKey, symbol: &str, window: u32, side: Side, reduce_on
 }
 
 fn place_index(order: &NewOrder) -> usize {
-    let side = match order.side {
-        Side::Buy => 0,
-        Side::Sell => 1,
-    };
+    let side = side_index(order.side);
     let style = match (order.kind, order.time_in_force) {
         (OrderKind::Limit, TimeInForce::Gtc) => 0,
         (OrderKind::Limit, TimeInForce::Ioc) => 1,

@@ -5,9 +5,11 @@
 
 use optiflow_base::ids::{ExchangeOrderId, TradeId};
 use optiflow_base::money::{Notional, Price, Qty, Side};
+use optiflow_base::order::Terms;
 use serde::Deserialize;
 
 use crate::binance::json::{Cut, MoneyText, PriceText, QtyText, Whole};
+use crate::binance::wanted::Wanted;
 use crate::order::{End, Fact, Fill};
 
 /// An order as a query shows it.
@@ -23,6 +25,12 @@ pub struct OrderTruth {
     pub status: Status,
     /// Traded so far.
     pub executed: Qty,
+    /// Its terms; zero where they are not shown.
+    pub terms: Terms,
+    /// The rest of what it was meant to be, where it is shown.
+    pub wanted: Option<Wanted>,
+    /// When it last changed, exchange ms.
+    pub update_ms: u64,
 }
 
 /// A trade as a query shows it.
@@ -176,6 +184,22 @@ struct RawOrder {
     client_order_id: String,
     status: String,
     executed_qty: QtyText,
+    #[serde(default)]
+    price: PriceText,
+    #[serde(default)]
+    orig_qty: QtyText,
+    #[serde(default)]
+    side: String,
+    #[serde(default)]
+    r#type: String,
+    #[serde(default)]
+    time_in_force: String,
+    #[serde(default)]
+    reduce_only: bool,
+    #[serde(default)]
+    time: Whole,
+    #[serde(default)]
+    update_time: Whole,
 }
 
 impl From<RawOrder> for OrderTruth {
@@ -186,6 +210,9 @@ impl From<RawOrder> for OrderTruth {
             status: Status::parse(&raw.status),
             executed: Qty::from_units(raw.executed_qty.0),
             client: raw.client_order_id,
+            terms: Terms { price: Price::from_units(raw.price.0), qty: Qty::from_units(raw.orig_qty.0) },
+            wanted: Wanted::read(&raw.side, &raw.r#type, &raw.time_in_force, raw.reduce_only, raw.time.0),
+            update_ms: raw.update_time.0,
         }
     }
 }

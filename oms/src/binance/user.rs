@@ -9,6 +9,7 @@ use std::borrow::Cow;
 use arrayvec::{ArrayString, ArrayVec};
 use optiflow_base::ids::{ExchangeOrderId, TradeId};
 use optiflow_base::money::{Notional, Price, Qty, Side};
+use optiflow_base::order::Terms;
 use serde::Deserialize;
 
 use crate::binance::json::{Bounded, Cut, MoneyText, PriceText, QtyText, Text, Whole};
@@ -56,8 +57,8 @@ pub struct OrderUpdate<'a> {
     pub side: Side,
     /// The exchange's id.
     pub exchange_id: ExchangeOrderId,
-    /// The order was changed by somebody: we never amend.
-    pub amended: bool,
+    /// Its new terms, when it tells of a modification.
+    pub amended: Option<Terms>,
     /// Status after the event.
     pub status: Status,
     /// Traded so far.
@@ -198,6 +199,10 @@ struct RawOrder<'a> {
     status: Text<'a>,
     i: u64,
     #[serde(default)]
+    p: PriceText,
+    #[serde(default)]
+    q: QtyText,
+    #[serde(default)]
     l: QtyText,
     #[serde(default)]
     z: QtyText,
@@ -245,7 +250,8 @@ impl<'a> RawOrderEvent<'a> {
                 RawSide::Sell => Side::Sell,
             },
             exchange_id: ExchangeOrderId(raw.i),
-            amended: &*raw.x == "AMENDMENT",
+            amended: (&*raw.x == "AMENDMENT")
+                .then(|| Terms { price: Price::from_units(raw.p.0), qty: Qty::from_units(raw.q.0) }),
             status: Status::parse(&raw.status),
             executed: Qty::from_units(raw.z.0),
             fill: traded.then_some(fill),

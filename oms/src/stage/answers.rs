@@ -9,7 +9,7 @@ use super::calls::{Purpose, symbol_query};
 use super::core::Core;
 use super::listen_key::Learned;
 use super::question::NO_SUCH_ORDER;
-use super::reconcile::usable;
+use super::reconcile::{TRADES_PAGE, usable};
 use crate::binance::outcome::{Meaning, meaning};
 use crate::binance::truth;
 use crate::order::{Fact, Order, State};
@@ -39,6 +39,7 @@ impl<C: Clock> Core<C> {
             Purpose::Wind(symbol) => self.on_wound(now, symbol, reply),
             Purpose::OpenOrders(_)
             | Purpose::AllOpenOrders
+            | Purpose::Catalogue(_)
             | Purpose::Trades(_)
             | Purpose::Positions
             | Purpose::Balance
@@ -75,6 +76,7 @@ impl<C: Clock> Core<C> {
             Purpose::Wind(symbol) => self.on_wound(now, symbol, &reply),
             Purpose::OpenOrders(_)
             | Purpose::AllOpenOrders
+            | Purpose::Catalogue(_)
             | Purpose::Trades(_)
             | Purpose::Positions
             | Purpose::Balance
@@ -211,7 +213,8 @@ impl<C: Clock> Core<C> {
             self.on_trade(now, symbol, row);
         }
         let complete = self.desk.table.get(id).is_none_or(|order| !order.misses_fills());
-        if complete {
+        let open = self.desk.table.get(id).is_some_and(Order::owes_terms);
+        if complete && !open {
             self.desk.table.change(id, |order| order.doubt = None);
         } else {
             self.ask_again(now, id);
@@ -224,13 +227,14 @@ impl<C: Clock> Core<C> {
         let name = &self.names[order.symbol.index()];
         match order.exchange_id().filter(|_| order.misses_fills()) {
             Some(exchange_id) => {
-                let query = symbol_query(name, format_args!("&orderId={}", exchange_id.0));
+                let query = symbol_query(name, format_args!("&orderId={}&limit={TRADES_PAGE}", exchange_id.0));
                 if !self.calls.ask(now, Purpose::OrderTrades(id), query) {
                     self.ask_again(now, id);
                 }
             }
             None => {
-                self.desk.table.change(id, |order| order.doubt = None);
+                // A modify request without an answer is a question of its own.
+                self.desk.table.change(id, |order| order.doubt = order.doubt.filter(|_| order.owes_terms()));
             }
         }
     }
@@ -241,6 +245,6 @@ impl<C: Clock> Core<C> {
 }
 
 /// Timestamps may be this far ahead of the exchange's clock and are still accepted.
-const CLOCK_SLACK: std::time::Duration = std::time::Duration::from_secs(1);
+pub(super) const CLOCK_SLACK: std::time::Duration = std::time::Duration::from_secs(1);
 /// A smaller change of the offset is measurement noise.
 const CLOCK_CHANGE_WORTH_SAYING_MS: i64 = 100;

@@ -33,6 +33,8 @@ pub enum Purpose {
     Query(OrderId),
     /// The trades of one of our orders.
     OrderTrades(OrderId),
+    /// All orders of the account in a symbol, from one on.
+    Catalogue(SymbolId),
     /// The account's trades in a symbol.
     Trades(SymbolId),
     /// All positions.
@@ -126,6 +128,7 @@ const fn shape(purpose: Purpose) -> (Method, &'static str, Auth, u32) {
         Purpose::OpenOrders(_) | Purpose::IsListed(_) => (Method::Get, "/fapi/v1/openOrders", Auth::Signed, 1),
         Purpose::AllOpenOrders => (Method::Get, "/fapi/v1/openOrders", Auth::Signed, 40),
         Purpose::Query(_) => (Method::Get, "/fapi/v1/order", Auth::Signed, 1),
+        Purpose::Catalogue(_) => (Method::Get, "/fapi/v1/allOrders", Auth::Signed, 5),
         Purpose::OrderTrades(_) | Purpose::Trades(_) => (Method::Get, "/fapi/v1/userTrades", Auth::Signed, 5),
         Purpose::Positions => (Method::Get, "/fapi/v3/positionRisk", Auth::Signed, 5),
         Purpose::Balance => (Method::Get, "/fapi/v3/balance", Auth::Signed, 5),

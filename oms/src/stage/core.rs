@@ -23,6 +23,7 @@ use super::gate::Gate;
 use super::listen_key::ListenKey;
 use super::pending::{Line, Pending};
 use super::reconcile::Reconcile;
+use super::reconcile::recovery::Recovery;
 use super::stopping::Stopping;
 use super::watch::Watch;
 use crate::binance::request::Requests;
@@ -48,6 +49,7 @@ pub struct Core<C> {
     pub(super) clock_sync: ClockSync,
     pub(super) listen_key: ListenKey,
     pub(super) reconcile: Reconcile,
+    pub(super) recovery: Recovery,
     pub(super) stopping: Option<Stopping>,
     pub(super) gate: Gate,
     pub(super) dead_man: DeadMan,
@@ -101,6 +103,7 @@ impl<C: Clock> Core<C> {
     ) -> Core<C> {
         let symbols = config.instruments.len();
         assert!(symbols > 0, "a session has a symbol");
+        let (now, recv_window) = (clock.now(), Duration::from_millis(config.recv_window_ms.into()));
         Core {
             clock,
             names: config.instruments.iter().map(|instrument| instrument.name).collect(),
@@ -108,7 +111,7 @@ impl<C: Clock> Core<C> {
             key: config.key,
             time: config.time,
             margin_asset: config.margin_asset,
-            recv_window: Duration::from_millis(config.recv_window_ms.into()),
+            recv_window,
             stop_timeout: config.stop_timeout,
             desk: Desk::new(symbols, Reporter::new(to_risk, to_engine, log)),
             pending: Pending::new(config.reply_timeout),
@@ -116,6 +119,7 @@ impl<C: Clock> Core<C> {
             clock_sync: ClockSync::new(),
             listen_key: ListenKey::new(&config.private.path),
             reconcile: Reconcile::new(symbols),
+            recovery: Recovery::new(config.guards.former, now, recv_window),
             stopping: None,
             gate: Gate::new(),
             dead_man: DeadMan::new(config.guards.countdown, symbols),
@@ -204,6 +208,7 @@ impl<C: Clock> Core<C> {
         while let Some(purpose) = self.calls.overdue(now) {
             self.unanswered_call(now, purpose);
         }
+        self.admit_former(now);
         self.look_after_doubts(now, socket);
         self.look_after_session(now);
         self.look_after_peace(now);

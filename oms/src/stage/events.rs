@@ -8,6 +8,7 @@ use optiflow_base::order::Report;
 use super::core::Core;
 use crate::binance::truth::Status;
 use crate::binance::user::{self, AccountUpdate, OrderUpdate, UserEvent};
+use crate::order::terms::Shown;
 use crate::order::{Fact, Fill};
 
 impl<C: Clock> Core<C> {
@@ -46,6 +47,7 @@ impl<C: Clock> Core<C> {
         let ours = OrderId::parse(update.client.as_bytes()).filter(|id| self.desk.table.get(*id).is_some());
         let fill = update.fill.map(|fill| self.with_fee(now, fill, update.fee_asset == *self.margin_asset));
         let Some(id) = ours else {
+            self.on_unknown_former(now, &update.client);
             if let Some(fill) = fill {
                 self.desk.foreign_fill(now, symbol, update.side, &fill);
             }
@@ -56,9 +58,6 @@ impl<C: Clock> Core<C> {
         };
         self.desk.table.change(id, |order| order.heard = true);
         self.watch.alive();
-        if update.amended {
-            self.desk.reporter.notice(now, "order was amended by somebody else", i64::from(id.counter()));
-        }
         if update.status == Status::Other {
             self.desk.reporter.notice(now, "order status is not known; taken to live", i64::from(id.counter()));
             self.desk.table.doubt(id, now);
@@ -67,6 +66,9 @@ impl<C: Clock> Core<C> {
             self.desk.learn(now, update.trade_ms, id, Fact::Traded { exchange_id: update.exchange_id, fill });
         }
         self.desk.learn(now, update.trade_ms, id, update.status.fact(update.exchange_id, update.executed));
+        if let Some(terms) = update.amended {
+            self.desk.shown(now, update.trade_ms, id, terms, Shown::Event);
+        }
     }
 
     /// A fee counts in the margin asset only; in another asset it is named, because it cannot be added up.

@@ -16,6 +16,8 @@ pub enum Asked {
     Place(OrderId),
     /// A cancel.
     Cancel(OrderId),
+    /// Other terms of an order.
+    Modify(OrderId),
     /// Where an order stands.
     Status(OrderId),
     /// A session.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use optiflow_base::clock::{Clock, Nanos};
 use optiflow_base::ids::{OrderId, SymbolId};
 use optiflow_base::log::Span;
-use optiflow_base::order::{Action, NewOrder, OrderChange, Report, Usage};
+use optiflow_base::order::{Action, NewOrder, OrderChange, Report, Terms, Usage};
 use optiflow_risk::Approved;
 use optiflow_wire::connection::Connection;
 use optiflow_wire::transport::Dialer;
@@ -20,6 +20,7 @@ use crate::binance::reply::{self, Reply};
 use crate::binance::rest::PAUSE_MAX;
 use crate::desk::FIRST_QUERY;
 use crate::order::Fact;
+use crate::order::terms::Standing;
 
 /// Codes of refusals that are ours: positive, because the exchange's are negative. Nothing was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,9 +36,10 @@ pub enum LocalCode {
     Blocked = 4,
     /// Price or quantity has digits that the symbol does not allow.
     OffGrid = 5,
-    /// Cancel of an order that is not live, or is being cancelled.
+    /// Cancel of an order that is not live, or is being cancelled; modify of one that does not rest, or that a request is
+    /// about.
     NotLive = 6,
-    /// A cancel was sent but has no usable answer: it may be asked again.
+    /// A cancel was sent but has no usable answer: it may be asked again. A modify was, and did not work.
     Unanswered = 7,
     /// The session was killed and the order is not reduce-only.
     Killed = 8,
@@ -73,6 +75,14 @@ impl<C: Clock> Core<C> {
                     return;
                 }
             },
+            Action::Modify { order, price, qty } => match self.modify(now, order, Terms { price, qty }, socket) {
+                Ok(written) => written,
+                Err(local) => {
+                    let change = OrderChange::ModifyRefused { code: local.code() };
+                    self.desk.reporter.order(now, 0, intent.symbol, order, change);
+                    return;
+                }
+            },
         };
         self.desk.reporter.latency(Span::Oms, written.since(approved.approved_at()));
         self.desk.reporter.latency(Span::TickToOrder, written.since(intent.caused));
@@ -85,19 +95,7 @@ impl<C: Clock> Core<C> {
         order: &NewOrder,
         socket: &mut Connection<D>,
     ) -> Result<Nanos, LocalCode> {
-        let may_reduce = order.reduce_only && self.reconcile.has_ever_succeeded();
-        if self.stopping.is_some() || !(self.gate.is_open() || may_reduce) {
-            return Err(LocalCode::GateClosed);
-        }
-        if self.killed && !order.reduce_only {
-            return Err(LocalCode::Killed);
-        }
-        if !(order.reduce_only || self.dead_man.is_armed(symbol, now)) {
-            return Err(LocalCode::Unguarded);
-        }
-        if now < self.blocked_until {
-            return Err(LocalCode::Blocked);
-        }
+        self.may_risk(now, symbol, order.reduce_only)?;
         let number = self.ready(now)?;
         if !self.desk.table.has_room(order.id) {
             return Err(LocalCode::NoRoom);
@@ -111,6 +109,21 @@ impl<C: Clock> Core<C> {
         assert!(inserted, "there was room for it");
         self.desk.reporter.order(written, 0, symbol, order.id, OrderChange::Sent);
         Ok(written)
+    }
+
+    /// May an order, or another one's new terms, leave?
+    pub(super) fn may_risk(&self, now: Nanos, symbol: SymbolId, reduce_only: bool) -> Result<(), LocalCode> {
+        let may_reduce = reduce_only && self.reconcile.has_ever_succeeded();
+        if self.stopping.is_some() || !(self.gate.is_open() || may_reduce) {
+            return Err(LocalCode::GateClosed);
+        }
+        if self.killed && !reduce_only {
+            return Err(LocalCode::Killed);
+        }
+        if !(reduce_only || self.dead_man.is_armed(symbol, now)) {
+            return Err(LocalCode::Unguarded);
+        }
+        if now < self.blocked_until { Err(LocalCode::Blocked) } else { Ok(()) }
     }
 
     /// From now on only cancels and reduce-only orders leave, until a person restarts the session.
@@ -180,6 +193,7 @@ impl<C: Clock> Core<C> {
                 self.desk.reporter.latency(Span::CancelAck, now.since(request.sent));
                 self.on_cancelled(now, id, reply);
             }
+            Asked::Modify(id) => self.on_modified(now, id, request.number, reply),
             Asked::Status(id) => self.on_status(now, id, reply),
             Asked::Logon => match reply.outcome {
                 Outcome::Accepted => self.set_ready(request.line, true),
@@ -244,6 +258,7 @@ impl<C: Clock> Core<C> {
         match request.asked {
             Asked::Place(id) => self.desk.unanswered(now, id, patience),
             Asked::Cancel(id) => self.desk.cancel_refused(now, id, LocalCode::Unanswered.code()),
+            Asked::Modify(id) => self.desk.amend_stands(now, id, request.number, Standing::Lost, patience),
             Asked::Status(id) => self.query_instead(now, id),
             Asked::Logon => self.logon_failed[request.line.index()] = true,
         }

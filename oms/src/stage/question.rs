@@ -4,6 +4,7 @@
 
 use optiflow_base::clock::{Clock, Nanos};
 use optiflow_base::ids::OrderId;
+use optiflow_base::order::Terms;
 use optiflow_base::rest::RestReply;
 use optiflow_wire::connection::Connection;
 use optiflow_wire::transport::Dialer;
@@ -16,6 +17,7 @@ use crate::binance::outcome::{Outcome, classify};
 use crate::binance::reply::Reply;
 use crate::binance::truth::{self, Status};
 use crate::order::Fact;
+use crate::order::terms::Shown;
 
 impl<C: Clock> Core<C> {
     /// Asks on the order socket; false when it takes no requests now.
@@ -53,7 +55,8 @@ impl<C: Clock> Core<C> {
         match (reply.outcome, reply.order, reply.code) {
             (Outcome::Accepted, Some(order), _) => {
                 let fact = order.status.fact(order.exchange_id, order.executed);
-                self.on_standing(now, id, order.status, fact);
+                let terms = order.terms.map(|terms| (terms, order.update_ms));
+                self.on_standing(now, id, order.status, fact, terms);
             }
             (Outcome::Refused, _, Some(NO_SUCH_ORDER)) => self.on_not_found(now, id),
             (Outcome::Accepted | Outcome::Refused | Outcome::Unknown, _, _) => self.query_instead(now, id),
@@ -64,7 +67,8 @@ impl<C: Clock> Core<C> {
     pub(super) fn on_order_query(&mut self, now: Nanos, id: OrderId, reply: &RestReply, error: &truth::ErrorTruth) {
         let refused = classify(reply.status, error.code, &error.text) == Outcome::Refused;
         if let Some(row) = usable(reply, truth::order) {
-            self.on_standing(now, id, row.status, row.status.fact(row.exchange_id, row.executed));
+            let fact = row.status.fact(row.exchange_id, row.executed);
+            self.on_standing(now, id, row.status, fact, Some((row.terms, row.update_ms)));
         } else if refused && error.code == Some(NO_SUCH_ORDER) {
             self.on_not_found(now, id);
         } else {
@@ -72,12 +76,15 @@ impl<C: Clock> Core<C> {
         }
     }
 
-    fn on_standing(&mut self, now: Nanos, id: OrderId, status: Status, fact: Fact) {
+    fn on_standing(&mut self, now: Nanos, id: OrderId, status: Status, fact: Fact, terms: Option<(Terms, u64)>) {
         self.desk.learn(now, 0, id, fact);
+        if let Some((terms, at_ms)) = terms {
+            self.desk.shown(now, at_ms, id, terms, Shown::Query);
+        }
         if status == Status::Other {
             self.desk.reporter.notice(now, "order status is not known; taken to live", i64::from(id.counter()));
             self.ask_again(now, id);
-        } else {
+        } else if !self.is_amend_open(now, id) {
             self.answer_question(now, id);
         }
     }

@@ -18,6 +18,7 @@ use crate::binance::text::in_query;
 use crate::table::Table;
 
 mod answers;
+pub mod recovery;
 
 /// How far the comparison with the exchange has come.
 #[derive(Debug)]
@@ -65,6 +66,8 @@ enum Step {
     Cleaning,
     /// Every open question about an order.
     Resolving,
+    /// What did former sessions send that was never written down?
+    Catalogue,
     /// Trades since the last agreement.
     Trades,
     /// Positions and wallet.
@@ -179,7 +182,8 @@ impl<C: Clock> Core<C> {
             Step::Settling if self.pending.is_empty() => self.begin_listing(),
             Step::Listing => self.list_open_orders(now),
             Step::Cleaning => self.cancel_leftovers(now),
-            Step::Resolving if self.desk.table.counts().doubtful == 0 => self.begin_trades(),
+            Step::Resolving if self.desk.table.counts().doubtful == 0 => self.end_resolving(now),
+            Step::Catalogue => self.list_all_orders(now),
             Step::Trades => self.list_trades(now),
             Step::Account => self.ask_account(now),
             Step::Settling | Step::Resolving | Step::Done => {}
@@ -346,6 +350,7 @@ pub const fn is_ours(purpose: Purpose) -> bool {
     match purpose {
         Purpose::OpenOrders(_)
         | Purpose::AllOpenOrders
+        | Purpose::Catalogue(_)
         | Purpose::Trades(_)
         | Purpose::Positions
         | Purpose::Balance
@@ -365,7 +370,7 @@ pub const fn is_ours(purpose: Purpose) -> bool {
 /// The exchange looks at most seven days back in one question; without a trade to start from, six are asked for, ms.
 const TRADES_SPAN_MS: u64 = 6 * 24 * 3_600_000;
 /// Trades in one answer at most.
-const TRADES_PAGE: usize = 1000;
+pub const TRADES_PAGE: usize = 1000;
 /// Between two lists that should differ.
 const LIST_AGAIN: Duration = Duration::from_millis(250);
 /// Doublings of that pause while leftovers stay: 32 s at most.

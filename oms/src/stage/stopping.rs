@@ -145,7 +145,7 @@ impl<C: Clock> Core<C> {
     }
 
     fn is_quiet(&self) -> bool {
-        self.desk.table.counts().live == 0 && self.pending.is_empty()
+        self.desk.table.counts().live == 0 && self.recovery.is_admitted() && self.pending.is_empty()
     }
 
     /// A few cancels at a time; when the socket takes no more, REST does the rest.
@@ -279,6 +279,7 @@ impl<C: Clock> Core<C> {
             | Purpose::OrderTrades(_)
             | Purpose::IsListed(_)
             | Purpose::AllOpenOrders
+            | Purpose::Catalogue(_)
             | Purpose::Trades(_)
             | Purpose::Positions
             | Purpose::Balance => {}

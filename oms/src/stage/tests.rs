@@ -3,10 +3,12 @@
 mod dead_man;
 mod doubt;
 mod far;
+mod former;
 mod hostile;
 mod interleavings;
 mod leftovers;
 mod limits;
+mod modify;
 mod numbers;
 mod question;
 mod seen;

@@ -67,7 +67,10 @@ fn play(facts: &[&[Fact]]) -> (State, Qty, Vec<u64>, bool) {
             OrderChange::Denied(_)
             | OrderChange::Sent
             | OrderChange::CancelSent
-            | OrderChange::CancelRefused { .. } => panic!("no fact leads to {change:?}"),
+            | OrderChange::CancelRefused { .. }
+            | OrderChange::ModifySent
+            | OrderChange::Modified { .. }
+            | OrderChange::ModifyRefused { .. } => panic!("no fact leads to {change:?}"),
         }
     }
     let order = table.get(id(1)).unwrap();

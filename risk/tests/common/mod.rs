@@ -214,6 +214,7 @@ impl World {
                 let expected = match intent.action {
                     Action::Place(_) => OrderChange::Denied(reason),
                     Action::Cancel(_) => OrderChange::CancelRefused { code: 0 },
+                    Action::Modify { .. } => OrderChange::ModifyRefused { code: 0 },
                 };
                 assert_eq!((event.order, event.change), (intent.order(), expected));
                 format!("{reason:?}")

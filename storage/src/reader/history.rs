@@ -214,7 +214,7 @@ fn nanos(row: &Row<'_>, column: usize) -> rusqlite::Result<Nanos> {
 }
 
 /// The word of `all` that stands in the column.
-fn word<T: Copy>(row: &Row<'_>, column: usize, all: &[T], text: impl Fn(T) -> &'static str) -> rusqlite::Result<T> {
+pub(super) fn word<T: Copy>(row: &Row<'_>, column: usize, all: &[T], text: impl Fn(T) -> &'static str) -> rusqlite::Result<T> {
     let value = row.get_ref(column)?;
     let written = String::column_result(value).unwrap_or_default();
     let found = all.iter().find(|known| text(**known) == written).copied();
@@ -222,7 +222,7 @@ fn word<T: Copy>(row: &Row<'_>, column: usize, all: &[T], text: impl Fn(T) -> &'
     found.ok_or_else(|| rusqlite::Error::FromSqlConversionFailure(column, Type::Text, strange().into()))
 }
 
-const TIMES_IN_FORCE: [TimeInForce; 4] = [TimeInForce::Gtc, TimeInForce::Ioc, TimeInForce::Fok, TimeInForce::Gtx];
+pub(super) const TIMES_IN_FORCE: [TimeInForce; 4] = [TimeInForce::Gtc, TimeInForce::Ioc, TimeInForce::Fok, TimeInForce::Gtx];
 
 #[cfg(test)]
 mod tests {

@@ -184,3 +184,33 @@ fn what_does_not_fit_the_symbol_makes_no_frame() {
     assert_eq!(requests.place(1, SymbolId(3), &order(), NOW), Err(RequestError::NoSuchSymbol));
     assert_eq!(requests.cancel(1, SymbolId(3), order().id, NOW), Err(RequestError::NoSuchSymbol));
 }
+
+#[test]
+fn a_modify_names_order_side_and_all_terms() {
+    let mut requests = Requests::new(session_key(), &[btcusdt()], 1_000);
+    let terms = |price: &str, qty: &str| Terms { price: price.parse().unwrap(), qty: qty.parse().unwrap() };
+    let id = OrderId::new(0x68f0_1234, 1);
+    let table = [
+        (
+            Side::Buy,
+            terms("83089.9", "0.01"),
+            r#"{"id":7,"method":"order.modify","params":{"origClientOrderId":"of-68f01234-00000001","price":"83089.9","quantity":"0.010","recvWindow":1000,"side":"BUY","symbol":"BTCUSDT","timestamp":1795327200000}}"#,
+        ),
+        (
+            Side::Sell,
+            terms("100000", "1.5"),
+            r#"{"id":7,"method":"order.modify","params":{"origClientOrderId":"of-68f01234-00000001","price":"100000.0","quantity":"1.500","recvWindow":1000,"side":"SELL","symbol":"BTCUSDT","timestamp":1795327200000}}"#,
+        ),
+    ];
+    for (side, terms, expected) in table {
+        let frame = requests.modify(7, SymbolId(0), (id, side), terms, NOW).unwrap();
+        assert_eq!(String::from_utf8_lossy(frame), expected);
+    }
+    for off in [terms("83089.95", "0.01"), terms("83089.9", "0.0105"), terms("83089.9", "0")] {
+        assert_eq!(requests.modify(7, SymbolId(0), (id, Side::Buy), off, NOW), Err(RequestError::OffGrid));
+    }
+    let mut requests = Requests::new(hmac_key(), &[btcusdt()], 1_000);
+    let frame = requests.modify(7, SymbolId(0), (id, Side::Buy), terms("83089.9", "0.01"), NOW).unwrap();
+    let frame: Json = serde_json::from_slice(frame).unwrap();
+    assert_eq!(frame["params"]["signature"], expected_signature(&frame));
+}

@@ -10,7 +10,8 @@ fn show(frame: &str) -> String {
                 let role = if fill.maker { "maker" } else { "taker" };
                 format!(" trade {} {} @ {} {role} fee {} {}", fill.trade.0, fill.qty, fill.price, fill.fee, o.fee_asset)
             });
-            let amended = if o.amended { " amended" } else { "" };
+            let amended =
+                o.amended.map_or_else(String::new, |terms| format!(" amended {} @ {}", terms.qty, terms.price));
             format!("{} {} {:?} {:?} of {}{amended}{fill}", o.symbol, o.client, o.status, o.side, o.executed)
         }
         Ok(UserEvent::Account(account)) => {
@@ -37,7 +38,7 @@ fn frames_become_our_words() {
         ),
         (
             r#"{"e":"ORDER_TRADE_UPDATE","o":{"s":"X","c":"c","S":"SELL","x":"AMENDMENT","X":"NEW","i":7,"M":"1"}}"#,
-            "X c New Sell of 0 amended",
+            "X c New Sell of 0 amended 0 @ 0",
         ),
         (
             r#"{"e":"ORDER_TRADE_UPDATE","o":{"s":"X","c":"c","S":"SELL","x":"EXPIRED","X":"EXPIRED_IN_MATCH","i":7,"z":"1"}}"#,
@@ -92,7 +93,7 @@ fn sample_events_are_read() {
         ("userdata-order-new.combined.json", "BTCUSDT opti-1-000001 New Buy of 0"),
         ("userdata-order-canceled.json", "BTCUSDT opti-1-000002 Canceled Buy of 0"),
         ("userdata-order-expired-in-match-stp.json", "BTCUSDT opti-1-000004 Expired Buy of 0"),
-        ("userdata-order-amendment.json", "BTCUSDT opti-1-000005 New Buy of 0 amended"),
+        ("userdata-order-amendment.json", "BTCUSDT opti-1-000005 New Buy of 0 amended 0.01 @ 83089.9"),
         (
             "userdata-order-liquidation.json",
             "BTCUSDT autoclose-1795327201800000011 Filled Sell of 0.01 trade 8153700900 0.01 @ 82990.5 taker fee 41495250 USDT",

@@ -9,6 +9,7 @@ use optiflow_base::rest::RestReply;
 use super::{Asked, LIST_AGAIN, Step, TRADES_PAGE, Whose, symbol_at, usable};
 use crate::binance::truth::{self, OrderTruth, TradeTruth};
 use crate::order::Fact;
+use crate::order::terms::Shown;
 use crate::stage::calls::Purpose;
 use crate::stage::core::Core;
 
@@ -18,6 +19,7 @@ impl<C: Clock> Core<C> {
         let usable = match (purpose, self.reconcile.step) {
             (Purpose::OpenOrders(symbol), Step::Listing) => self.on_open_orders(now, symbol, reply),
             (Purpose::AllOpenOrders, Step::Listing) => self.on_all_open_orders(now, reply),
+            (Purpose::Catalogue(symbol), Step::Catalogue) => self.on_catalogue(now, symbol, reply),
             (Purpose::Trades(symbol), Step::Trades) => self.on_trades(now, symbol, reply),
             (Purpose::Positions, Step::Account) => self.on_positions(now, reply),
             (Purpose::Balance, Step::Account) => self.on_balance(now, reply),
@@ -39,7 +41,7 @@ impl<C: Clock> Core<C> {
 
     fn reconcile_again(&mut self, purpose: Purpose) {
         match purpose {
-            Purpose::OpenOrders(symbol) | Purpose::Trades(symbol) => {
+            Purpose::OpenOrders(symbol) | Purpose::Catalogue(symbol) | Purpose::Trades(symbol) => {
                 if let Some(asked) = self.reconcile.asked.get_mut(symbol.index()) {
                     *asked = Asked::Todo;
                 }
@@ -86,11 +88,19 @@ impl<C: Clock> Core<C> {
     fn take_open_orders(&mut self, now: Nanos, rows: Vec<OrderTruth>) {
         let mut strangers = 0;
         for row in rows {
+            if let Some(symbol) = self.symbol(&row.symbol) {
+                // Without room it is a leftover now, and found again in the list of all orders.
+                self.adopt_former(now, symbol, &row);
+            }
             match self.whose(&row) {
                 Whose::Followed(id) => {
                     self.desk.learn(now, 0, id, row.status.fact(row.exchange_id, row.executed));
+                    self.desk.shown(now, row.update_ms, id, row.terms, Shown::Query);
                     self.reconcile.listed.push(id);
                     self.answer_question(now, id);
+                    if self.desk.table.get(id).is_some_and(|order| order.former) {
+                        self.reconcile.leftovers.push_back((row.symbol, row.client));
+                    }
                 }
                 Whose::Leftover => self.reconcile.leftovers.push_back((row.symbol, row.client)),
                 Whose::Stranger => strangers += 1,

@@ -120,6 +120,22 @@ impl World {
                     self.reply(reply);
                 }
             }
+            ("order.modify", manner) => {
+                let text = |name: &str| params[name].as_str().unwrap().to_owned();
+                let (client, price, qty) = (text("origClientOrderId"), text("price"), text("quantity"));
+                let live = self.orders.get(&client).is_some_and(|order| is_open(order.status));
+                if live {
+                    self.amend(&client, &price, &qty);
+                }
+                if manner == Manner::Answer {
+                    let done = live.then(|| accepted(&id, &self.orders[&client]));
+                    self.reply(done.unwrap_or_else(|| refused(&id, -2013, "Order does not exist.")));
+                }
+                if live && self.stream_tells && manner == Manner::Answer {
+                    let event = self.amendment(&client);
+                    self.tell(&event);
+                }
+            }
             (other, _) => panic!("unexpected method {other}"),
         }
         if self.via_spare { &mut self.spare_requests } else { &mut self.requests }.push(request);
@@ -133,7 +149,9 @@ impl World {
     pub fn rest_order_in(&mut self, symbol: &'static str, client: &str) -> Resting {
         self.next_id += 1;
         let (client_id, executed) = (client.to_owned(), "0".to_owned());
-        let resting = Resting { id: self.next_id, symbol, client: client_id, status: "NEW", executed };
+        let (price, qty, updated) = ("83000".to_owned(), "0.01".to_owned(), START_MS);
+        let (id, status) = (self.next_id, "NEW");
+        let resting = Resting { id, symbol, client: client_id, status, executed, price, qty, updated };
         self.orders.insert(client.to_owned(), resting.clone());
         resting
     }
@@ -143,9 +161,21 @@ impl World {
         (order.status, order.executed) = (status, executed.to_owned());
     }
 
+    /// The far book gives an order other terms, now.
+    pub fn amend(&mut self, client: &str, price: &str, qty: &str) {
+        let now = self.now().millis();
+        let order = self.orders.get_mut(client).unwrap();
+        (order.price, order.qty, order.updated) = (price.to_owned(), qty.to_owned(), now);
+    }
+
     pub fn reply(&mut self, reply: Json) {
         let far = if self.via_spare { &mut self.spare_far } else { &mut self.order_far };
         far.say(Message::text(reply.to_string()));
+    }
+
+    /// Do the lists leave the order out?
+    fn hides(&self, order: &Resting) -> bool {
+        self.unlisted.contains(&order.client)
     }
 
     /// A REST call arrived; it is answered at once.
@@ -176,8 +206,17 @@ impl World {
             ("GET", "/fapi/v1/openOrders") => {
                 let symbol = param("symbol");
                 let asked = |order: &&Resting| symbol.as_ref().is_none_or(|symbol| symbol == order.symbol);
-                let open = self.orders.values().filter(|order| is_open(order.status)).filter(asked);
+                let open = self
+                    .orders
+                    .values()
+                    .filter(|order| is_open(order.status))
+                    .filter(asked)
+                    .filter(|order| !self.hides(order));
                 open.map(shown).collect()
+            }
+            ("GET", "/fapi/v1/allOrders") => {
+                let from: u64 = param("orderId").map_or(0, |id| id.parse().unwrap());
+                self.orders.values().filter(|order| order.id >= from && !self.hides(order)).map(shown).collect()
             }
             ("GET", "/fapi/v1/order") => match found {
                 Some(order) => shown(&order),
@@ -233,7 +272,8 @@ pub fn error(code: i32, msg: &str) -> (u16, String) {
 
 pub fn shown(order: &Resting) -> Json {
     json!({"orderId": order.id, "symbol": order.symbol, "status": order.status, "clientOrderId": order.client,
-        "executedQty": order.executed, "updateTime": START_MS})
+        "executedQty": order.executed, "price": order.price, "origQty": order.qty, "updateTime": order.updated,
+        "side": "BUY", "type": "LIMIT", "timeInForce": "GTX", "reduceOnly": false, "time": START_MS})
 }
 
 fn is_open(status: &str) -> bool {

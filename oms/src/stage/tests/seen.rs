@@ -62,6 +62,16 @@ impl World {
             "L": "83000", "n": "0.1", "N": "USDT", "T": START_MS, "t": trade, "m": true}})
     }
 
+    /// The event that tells of an order's terms as they are.
+    pub fn amendment(&self, client: &str) -> Json {
+        let order = &self.orders[client];
+        let mut event = self.order_event(client, "AMENDMENT", order.status, &order.executed, None);
+        event["o"]["p"] = json!(order.price);
+        event["o"]["q"] = json!(order.qty);
+        event["o"]["T"] = json!(order.updated);
+        event
+    }
+
     pub fn account_event(qty: &str, wallet: &str) -> Json {
         json!({"e": "ACCOUNT_UPDATE", "E": START_MS, "a": {
             "B": [{"a": "USDT", "wb": wallet}], "P": [{"s": "BTCUSDT", "pa": qty, "ep": "83000", "ps": "BOTH"}]}})
@@ -83,6 +93,10 @@ fn word(change: &OrderChange) -> String {
         OrderChange::Refused { code } => format!("Refused {code}"),
         OrderChange::CancelRefused { code } => format!("CancelRefused {code}"),
         OrderChange::Accepted { .. } => "Accepted".to_owned(),
+        OrderChange::ModifyRefused { code } => format!("ModifyRefused {code}"),
+        OrderChange::Modified { price, qty, asked } => {
+            format!("Modified {qty} @ {price}{}", if *asked { "" } else { " unasked" })
+        }
         other => format!("{other:?}"),
     }
 }

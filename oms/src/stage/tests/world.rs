@@ -30,6 +30,10 @@ pub struct Resting {
     pub client: String,
     pub status: &'static str,
     pub executed: String,
+    pub price: String,
+    pub qty: String,
+    /// When it last changed, ms.
+    pub updated: u64,
 }
 
 /// What the far end does with an order request.
@@ -107,6 +111,8 @@ pub struct World {
     pub status_answer: StatusAnswer,
     /// Orders that were asked about on an order socket.
     pub status_asked: Vec<String>,
+    /// Orders that no list shows.
+    pub unlisted: Vec<String>,
     /// REST calls that wait for the test to answer them, while they are held.
     pub held: Option<Vec<RestCall>>,
 }
@@ -250,6 +256,7 @@ impl World {
             deaf: false,
             status_answer: StatusAnswer::Useless,
             status_asked: Vec::new(),
+            unlisted: Vec::new(),
             held: None,
         }
     }
@@ -355,6 +362,10 @@ impl World {
 
     pub fn cancel(&mut self, id: OrderId) {
         self.intend(Action::Cancel(id));
+    }
+
+    pub fn modify(&mut self, order: OrderId, price: &str, qty: &str) {
+        self.intend(Action::Modify { order, price: price.parse().unwrap(), qty: qty.parse().unwrap() });
     }
 
     fn intend(&mut self, action: Action) {
