@@ -90,6 +90,8 @@ pub struct Core {
     ended: bool,
     /// When marks are derived next for the symbols whose source has none.
     marks_due: Nanos,
+    /// When the market last told anything.
+    heard: Nanos,
     /// The order that is closing a position for want of margin.
     liquidating: Option<u64>,
     hits: Vec<Hit>,
@@ -157,6 +159,7 @@ impl Core {
             first_at: None,
             ended: false,
             marks_due: Nanos(config.start.0.next_multiple_of(marks::MARK_EVERY)),
+            heard: config.start,
             liquidating: None,
             hits: Vec::new(),
             steps: Vec::new(),
@@ -305,8 +308,9 @@ impl Core {
     /// Exchange time of a moment of the market.
     fn exchange_time(&self, at: Nanos) -> Nanos {
         let first = self.first_at.unwrap_or(at);
-        // Floats are exact enough here: below a quarter of a year whole nanoseconds survive at speed 1.
-        let scaled = |nanos: u64| (nanos as f64 / self.config.speed) as u64;
+        // Recordings may lie years apart: at speed 1 nothing is rounded. Elsewhere below a quarter of a year nothing is.
+        let speed = self.config.speed;
+        let scaled = |nanos: u64| if speed == 1.0 { nanos } else { (nanos as f64 / speed) as u64 };
         if at >= first {
             Nanos(self.config.start.0 + scaled(at.since(first)))
         } else {
@@ -317,6 +321,7 @@ impl Core {
     fn replay(&mut self, now: Nanos, mut tick: MarketTick, out: &mut Vec<CoreEvent>) {
         let symbol = tick.symbol;
         let market_time = tick.at;
+        self.wake_marks(now);
         tick.at = now;
         if let Tick::Mark { mark, index, funding_rate, next_funding_ms } = tick.what {
             return self.hear_mark(now, symbol, Mark { mark, index, funding_rate, next_funding_ms }, out);

@@ -53,39 +53,58 @@ fn a_trade_through_fills_no_more_than_it_traded() {
 }
 
 #[test]
-fn a_crossing_level_fills_no_more_than_it_displays_and_fills_again_when_refreshed() {
+fn a_crossing_level_fills_no_more_than_it_displays_and_then_no_more_than_is_added() {
     let script = "1010 submit 1 sell 1001 5 GTC";
     let market = "
         1030 depth buy 1001 2
         1040 depth buy 1001 1
+        1050 depth buy 1001 2
     ";
     let ours = realistic(market, script);
-    assert_eq!(ours[1..], ["1033 1 part made 2@1001 left 3", "1043 1 part made 1@1001 left 2"]);
+    assert_eq!(ours[1..], ["1033 1 part made 2@1001 left 3", "1053 1 part made 1@1001 left 2"]);
     assert_eq!(compatible(market, script)[1..], ["1033 1 filled made 5@1001 left 0"]);
 }
 
 #[test]
-fn what_we_took_stays_taken_until_the_level_is_refreshed() {
+fn what_we_took_stays_taken_while_the_level_displays_it() {
     let script = "
         1010 submit 1 buy 1000 3 IOC
         1020 submit 2 buy 1001 3 IOC
         1040 submit 3 buy 1000 3 IOC
+        1060 submit 4 buy 1000 9 IOC
+        1080 submit 5 buy 1000 9 IOC
     ";
-    let ours = realistic("1030 depth sell 1000 2", script);
+    let market = "
+        1030 depth sell 1000 2
+        1050 depth sell 1000 3
+        1070 depth sell 1000 0
+        1071 depth sell 1000 2
+    ";
+    let ours = realistic(market, script);
     let expected = [
         "1018 1 filled took 3@1000 left 0",
         "1028 2 part took 1@1000 left 2",
         "1028 2 filled took 2@1001 left 0",
-        "1048 3 part took 2@1000 left 1",
-        "1048 3 expired left 1",
+        "1048 3 expired left 3",
+        "1068 4 part took 1@1000 left 8",
+        "1068 4 expired left 8",
+        "1088 5 part took 2@1000 left 7",
+        "1088 5 expired left 7",
     ];
     assert_eq!(ours, expected);
 }
 
 #[test]
+fn what_we_took_of_a_level_that_is_hidden_for_a_while_stays_taken() {
+    let script = "1010 submit 1 sell 999 5 IOC\n1060 submit 2 sell 998 3 IOC";
+    let ours = realistic("1030 depth sell 999 1\n1040 depth buy 1000 1", script);
+    assert_eq!(ours[1..], ["1068 2 part took 1@1000 left 2", "1068 2 filled took 2@998 left 0"]);
+}
+
+#[test]
 fn a_limit_order_takes_what_is_there_and_rests_with_the_remainder() {
     let script = "1010 submit 1 buy 1001 9 GTC";
-    let ours = realistic("1030 depth sell 1001 1", script);
+    let ours = realistic("1030 depth sell 1001 4", script);
     let expected =
         ["1018 1 part took 4@1000 left 5", "1018 1 part took 3@1001 left 2", "1033 1 part made 1@1001 left 1"];
     assert_eq!(ours, expected, "nothing is told twice when it comes to rest");
@@ -136,14 +155,47 @@ fn a_modify_counts_what_was_executed() {
 }
 
 #[test]
-fn a_smaller_modify_keeps_its_place_and_a_larger_one_queues_again() {
-    let smaller = realistic("1060 trade sell 999 6", "1010 submit 1 buy 999 4 GTC\n1030 modify 1 999 1");
-    assert_eq!(smaller[2..], ["1063 1 filled made 1@999 left 0"]);
+fn every_modification_queues_again_and_one_that_changes_nothing_is_refused() {
+    let none = Vec::<String>::new();
     let market = "1020 trade sell 999 4\n1060 trade sell 999 4";
-    let kept = realistic(market, "1010 submit 1 buy 999 4 GTC\n1030 modify 1 999 3");
-    assert_eq!(kept[2..], ["1063 1 filled made 3@999 left 0"]);
-    let again = realistic(market, "1010 submit 1 buy 999 4 GTC\n1030 modify 1 999 6");
-    assert_eq!(again[2..], Vec::<String>::new()[..], "behind all five again");
+    let smaller = "1010 submit 1 buy 999 4 GTC\n1030 modify 1 999 3";
+    assert_eq!(realistic(market, smaller)[1..], ["1038 1 new left 3"], "behind all five again");
+    assert_eq!(
+        compatible(market, smaller)[2..],
+        ["1063 1 filled made 3@999 left 0"],
+        "the peer lets it keep its place"
+    );
+    let larger = "1010 submit 1 buy 999 4 GTC\n1030 modify 1 999 6";
+    assert_eq!(realistic(market, larger)[2..], none);
+    assert_eq!(compatible(market, larger)[2..], none);
+    let same = "1010 submit 1 buy 999 3 GTC\n1030 modify 1 999 3";
+    assert_eq!(realistic(market, same)[1..], ["1038 1 rejected new", "1063 1 filled made 3@999 left 0"]);
+}
+
+#[test]
+fn a_modified_post_only_order_that_would_take_is_cancelled() {
+    let script = "1010 submit 1 buy 999 4 GTX\n1030 modify 1 1000 4";
+    assert_eq!(realistic("", script)[1..], ["1038 1 canceled left 4"]);
+    assert_eq!(compatible("", script)[1..], ["1038 1 expired left 4"]);
+}
+
+#[test]
+fn what_a_request_takes_before_it_rests_answers_it() {
+    let script = "
+        1010 submit 1 buy 999 9 GTC
+        1020 modify 1 1000 9
+        1030 cancel 1
+        1040 submit 2 buy 1001 5 GTC
+        1050 modify 2 998 4
+    ";
+    let expected = [
+        "1018 1 new left 9",
+        "1028 1 part took 4@1000 left 5",
+        "1038 1 canceled left 5",
+        "1048 2 part took 3@1001 left 2",
+        "1058 2 part left 1",
+    ];
+    assert_eq!(realistic("", script), expected);
 }
 
 #[test]
@@ -210,7 +262,7 @@ fn requests_wait_for_their_answers_and_ids_for_being_forgotten() {
 }
 
 #[test]
-fn a_fill_that_overtakes_a_cancel_leaves_the_request_open() {
+fn a_fill_that_overtakes_a_request_leaves_it_open() {
     let script = "
         1010 submit 1 buy 999 4 GTC
         1029 cancel 1
@@ -223,6 +275,12 @@ fn a_fill_that_overtakes_a_cancel_leaves_the_request_open() {
     assert_eq!(ours, expected);
     let peers = compatible(market, script);
     assert_eq!(peers[3..], ["1042 1 rejected part"], "the peer lets a second cancel go");
+    let modified = realistic(market, &script.replacen("cancel 1", "modify 1 998 4", 1));
+    assert_eq!(
+        modified[2..],
+        ["1037 1 part left 3", "1034 OrderRequestInProcess"],
+        "nor does it answer a modification"
+    );
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! What the exchange does besides matching: limits, least values, reduce-only, own orders that meet, funding, margin.
 
+#![allow(clippy::unwrap_used)]
+
 mod support;
 
 use optiflow_base::money::Notional;
@@ -318,10 +320,10 @@ fn an_account_below_its_maintenance_margin_is_liquidated() {
     assert_eq!(ours[3..], expected, "looked at on the whole second");
     let (outcome, played) = ran(&config, fall, script);
     assert_eq!((outcome.tally.liquidations, outcome.ledger.position_parts()), (1, 0));
-    let taken = played.answers().iter().filter(|answer| answer.tells == Tells::Fill).map(|answer| answer.image);
+    let mut taken = played.answers().iter().filter(|answer| answer.tells == Tells::Fill).map(|answer| answer.image);
     let fees: Notional = taken.clone().map(|image| outcome.ledger.fee(&image)).sum();
     assert_eq!(outcome.ledger.fees(), fees);
-    let closing = taken.last().map(|image| outcome.ledger.fee(&image)).unwrap();
+    let closing = taken.next_back().map(|image| outcome.ledger.fee(&image)).unwrap();
     assert_eq!(closing, amount("0.4995").share_ppm(500 + 12_500), "a liquidation is dearer");
 }
 

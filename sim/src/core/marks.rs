@@ -1,7 +1,8 @@
 //! Marks and what hangs on them: the source's or derived ones, funding at its time, the check of the margin.
 //!
 //! Funding is paid at the funding time itself, by what is held then, at the mark and rate told last; requests and ticks
-//! of that very moment come after it. Where the source tells no marks, the middle of the book is the mark.
+//! of that very moment come after it. Where the source tells no marks, the middle of the book is the mark: each second,
+//! and in a long silence, where nothing moves it, at the funding times alone.
 
 use optiflow_base::clock::Nanos;
 use optiflow_base::money::Price;
@@ -24,7 +25,8 @@ impl Core {
     /// Gives a mark, taken from the middle of the book, to every symbol whose source has none.
     pub(super) fn derive_marks(&mut self, now: Nanos, out: &mut Vec<CoreEvent>) {
         assert!(now == self.marks_due, "marks are derived when they are due");
-        self.marks_due = Nanos(now.0 + MARK_EVERY);
+        let is_quiet = now.since(self.heard) > QUIET_MAX;
+        self.marks_due = if is_quiet { next_calendar_funding(now) } else { Nanos(now.0 + MARK_EVERY) };
         for symbol in 0..self.markets.len() {
             let market = &self.markets[symbol];
             let Some(mid) = market.book.mid().filter(|_| !market.marked_by_source) else { continue };
@@ -33,6 +35,12 @@ impl Core {
             let mark = Mark { mark: mid, index: mid, funding_rate: DERIVED_FUNDING_RATE, next_funding_ms };
             self.set_mark(now, symbol, mark, funding_at, out);
         }
+    }
+
+    /// The market speaks again: marks come every second, as before a silence.
+    pub(super) fn wake_marks(&mut self, now: Nanos) {
+        self.heard = now;
+        self.marks_due = self.marks_due.min(Nanos((now.0 + 1).next_multiple_of(MARK_EVERY)));
     }
 
     /// The next time at which a funding is due.
@@ -80,6 +88,8 @@ fn next_calendar_funding(now: Nanos) -> Nanos {
 
 /// Marks come every second of exchange time.
 pub(super) const MARK_EVERY: u64 = 1_000_000_000;
+/// Silence of the market after which marks are derived at funding times alone: between recordings may lie years.
+const QUIET_MAX: u64 = 120 * MARK_EVERY;
 /// Funding is paid every eight hours where the source does not say otherwise.
 pub(super) const FUNDING_EVERY: u64 = 8 * 3_600 * 1_000_000_000;
 /// Funding rate where the source has none: 0.01 %, the interest part alone.

@@ -47,6 +47,11 @@ impl<'a> Cursor<'a> {
         self.ended
     }
 
+    /// The row that was refused last; `None` before the first row and after the last.
+    pub(super) fn next(&self) -> Option<&Row> {
+        self.block.rows().get(self.row)
+    }
+
     /// Hands every row to `apply` until it refuses one, which stays next.
     #[inline]
     pub fn drain(&mut self, feed: &mut Feed<'a>, mut apply: impl FnMut(&Row) -> bool) -> Result<(), ReplayError> {

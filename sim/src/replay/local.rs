@@ -343,10 +343,12 @@ impl LocalOrder {
     }
 
     fn update(&mut self, answer: &Answer, compatible: bool) {
-        // A fill that overtakes our request answers it in the peer's book-keeping; here the request stays open.
-        let unasked = answer.tells == Tells::Fill && !answer.image.status.is_end();
-        let still_open = unasked && matches!(self.pending, Some(Verb::Cancel | Verb::Modify)) && !compatible;
         let requested_ns = self.image.requested_ns;
+        // A fill that overtakes our request answers it in the peer's book-keeping; here the request stays open. A
+        // modification that trades when it arrives is answered by its fills, and they carry its time.
+        let overtakes = answer.tells == Tells::Fill && answer.image.requested_ns != requested_ns;
+        let is_asked = matches!(self.pending, Some(Verb::Cancel | Verb::Modify)) && !compatible;
+        let still_open = overtakes && is_asked && !answer.image.status.is_end();
         self.image = Image { requested_ns, ..answer.image };
         if !still_open {
             self.pending = None;

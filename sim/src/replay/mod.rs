@@ -9,9 +9,9 @@
 //! Which thread: whoever calls it; a sweep gives each run its own and shares the rows.
 //!
 //! Two sets of rules. *Realistic* (the default): traded volume is shared among our own orders, displayed quantity we
-//! took stays taken until the level is refreshed, nothing fills beyond what was displayed or traded; funding is settled,
-//! and the exchange's [`terms::Terms`] hold. *Compatible*: the conventions of hftbacktest, without its bugs, so that results can be matched before they are
-//! improved.
+//! took stays taken while the level displays it, nothing fills beyond what was displayed or traded; every modification
+//! queues again, funding is settled, and the exchange's [`terms::Terms`] hold. *Compatible*: the conventions of
+//! hftbacktest, without its bugs, so that results can be matched before they are improved.
 
 pub mod rows;
 
@@ -27,6 +27,7 @@ pub mod ledger;
 pub mod local;
 pub mod venue;
 
+mod digest;
 pub mod run;
 
 pub mod grid;

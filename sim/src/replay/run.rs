@@ -7,11 +7,13 @@
 //! look at the margin) comes before everything else of that time, and only while the market goes on.
 //! Never reads a clock: time is the rows'.
 
+use super::digest::Digest;
 use super::feed::{Cursor, Feed};
 use super::ledger::Ledger;
 use super::links::{Homeward, Links};
 use super::local::{Local, LocalOrder, Order, Refusal};
 use super::orders::{Answer, Funding, LIQUIDATION, Reason};
+use super::rows::Row;
 use super::venue::Venue;
 use super::{ReplayConfig, ReplayError};
 
@@ -43,6 +45,15 @@ pub trait Trader {
 
     /// Called for all funding paid or received, at its time, after it was booked.
     fn funding(&mut self, _funding: &Funding, _local: &Local) {}
+
+    /// When it next wants a look without being woken; it may ask for one in an answer. Looks end with the local rows.
+    #[inline]
+    fn look_ns(&self) -> i64 {
+        i64::MAX
+    }
+
+    /// Called at the time asked for, when everything up to it has happened and nothing later; the next look is later.
+    fn look(&mut self, _now: i64, _local: &Local) {}
 }
 
 /// What a trader sees and can do while it is awake.
@@ -179,6 +190,20 @@ impl<'a> Replay<'a> {
         Desk { now: self.now, local: &mut self.local, links: &mut self.links }
     }
 
+    /// Nothing happens before this unless the trader asks for something; `i64::MAX` when nothing is left, and before the
+    /// first step no time is too early.
+    pub fn next_ns(&self) -> i64 {
+        let row = |cursor: &Cursor<'a>, at: fn(&Row) -> i64| match cursor.next() {
+            Some(row) => at(row),
+            None if cursor.is_ended() => i64::MAX,
+            None => i64::MIN,
+        };
+        let rows = row(&self.exchange_at, Row::exchange_ns).min(row(&self.local_at, Row::local_ns));
+        let alarm = if self.exchange_at.is_ended() { i64::MAX } else { self.venue.alarm_ns() };
+        let messages = self.links.next_arrival().into_iter().chain(self.links.next_home()).min();
+        rows.min(alarm).min(messages.unwrap_or(i64::MAX))
+    }
+
     /// The exchange's side, which no trader may see.
     pub const fn venue(&self) -> &Venue {
         &self.venue
@@ -250,6 +275,15 @@ impl<'a> Replay<'a> {
     fn advance_local(&mut self, until: i64, trader: &mut impl Trader) -> Result<(), ReplayError> {
         loop {
             let due = self.links.next_home().filter(|at| *at <= until);
+            let look = trader.look_ns();
+            if look <= until && due.is_none_or(|at| look < at) {
+                self.local_rows(look)?;
+                if !self.local_at.is_ended() {
+                    trader.look(look, &self.local);
+                    assert!(trader.look_ns() > look, "time never goes back");
+                    continue;
+                }
+            }
             self.local_rows(due.unwrap_or(until))?;
             if due.is_none() {
                 return Ok(());
@@ -326,51 +360,3 @@ impl Desk<'_> {
 
 /// The exchange's book falls behind by no more than this while it is idle: both books share the blocks they read.
 const CATCH_UP_NS: i64 = 10_000_000_000;
-
-/// A running hash of the answers: FNV-1a over 64-bit words.
-#[derive(Clone, Copy, Debug)]
-struct Digest {
-    state: u64,
-    answers: u64,
-}
-
-impl Digest {
-    const fn new() -> Digest {
-        Digest { state: 0xcbf2_9ce4_8422_2325, answers: 0 }
-    }
-
-    fn add(&mut self, answer: &Answer) {
-        let image = &answer.image;
-        let ticks = u64::from(image.tick as u32) << 32 | u64::from(image.exec_tick as u32);
-        let flags = (answer.reason as u64) << 24
-            | (image.status as u64) << 16
-            | (answer.tells as u64) << 8
-            | (image.side as u64) << 1
-            | u64::from(image.maker);
-        let words = [
-            answer.local_ns as u64,
-            image.exchange_ns as u64,
-            image.id,
-            ticks,
-            flags,
-            image.qty as u64,
-            image.leaves as u64,
-            image.exec_qty as u64,
-        ];
-        self.mix(&words);
-        self.answers += 1;
-    }
-
-    fn fund(&mut self, funding: &Funding) {
-        let received = funding.received.units();
-        let words = [funding.local_ns as u64, funding.exchange_ns as u64, received as u64, (received >> 64) as u64];
-        self.mix(&words);
-    }
-
-    fn mix(&mut self, words: &[u64]) {
-        for word in words {
-            self.state = (self.state ^ word).wrapping_mul(0x0000_0100_0000_01b3);
-            self.state ^= self.state >> 29;
-        }
-    }
-}

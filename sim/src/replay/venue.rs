@@ -1,37 +1,39 @@
 //! The exchange's side: its book in its own time, our orders resting in it, and what becomes of both.
 //!
 //! What it does: applies market rows, accepts requests, estimates queues, fills and answers; with realistic rules it
-//! keeps the account as the exchange does. What it never does: it never changes the market's book for our orders (realistic rules remember what we took instead), and never looks
-//! at local time.
+//! keeps the account as the exchange does. What it never does: it never changes the market's book for our orders
+//! (realistic rules remember what we took instead), and never looks at local time.
 
 mod admission;
 mod own;
 mod requests;
 mod settling;
+mod taken;
 mod taking;
 
 use optiflow_base::decimal::UNITS;
 use optiflow_base::money::{Price, Side};
 
-use super::ladder::Ladder;
+use super::ladder::{Ladder, NONE};
 use super::ledger::Ledger;
 use super::links::Links;
 use super::orders::{Image, Reason, Status, Tells};
-use super::queue::QueueModel;
+use super::queue::{QueueModel, QueuePlace};
 use super::rows::{Kind, Row};
 use super::terms::{Terms, Windows};
 use super::{ReplayConfig, Scale};
 
 use self::own::{Own, Resting};
 use self::settling::Alarms;
+use self::taken::Taken;
 
 /// The exchange's side.
 #[derive(Clone, Debug)]
 pub struct Venue {
     book: Ladder,
     own: [Own; 2],
-    /// Displayed parts we took since the level was last told, by side and key: realistic rules only.
-    taken: [Vec<(i32, i64)>; 2],
+    /// What we took of levels that still display it, by side: realistic rules only.
+    taken: [Taken; 2],
     queue: QueueModel,
     rules: Rules,
     alarms: Alarms,
@@ -69,7 +71,7 @@ impl Venue {
         Venue {
             book,
             own: [Own::new(), Own::new()],
-            taken: [Vec::new(), Vec::new()],
+            taken: [Taken::new(), Taken::new()],
             queue: config.queue,
             rules,
             alarms: Alarms::new(),
@@ -131,8 +133,8 @@ impl Venue {
         if self.own[index].may_rest_at(key) {
             self.queue_level(index, key, before, parts);
         }
-        if !self.taken[index].is_empty() {
-            self.taken[index].retain(|(at, _)| *at != key);
+        if self.taken[index].may_hold(key) {
+            self.taken[index].shown(key, self.book.parts_at(index, key));
         }
         if key.wrapping_add(self.own[1 - index].best()) >= 0 && self.book.is_level(parts) {
             let raised = key > best_before;
@@ -151,12 +153,19 @@ impl Venue {
                 let now = row.exchange_ns();
                 let best = self.book.best_key(index);
                 if best > key {
+                    self.taken[index].forget_from(key + 1);
                     self.book.top_key(index, key, self.book.parts_at(index, key));
                 }
                 self.level(index, key, row.parts(), now, links);
             }
-            Kind::Clear => self.book.clear(row.side(), row.tick()),
-            Kind::ClearBoth => self.book.clear_both(),
+            Kind::Clear => {
+                self.taken[row.side_index()].forget_from(row.key());
+                self.book.clear(row.side(), row.tick());
+            }
+            Kind::ClearBoth => {
+                self.taken.iter_mut().for_each(|taken| taken.forget_from(NONE));
+                self.book.clear_both();
+            }
             Kind::Mark if !self.rules.compatible => self.mark = row.price(),
             Kind::Funding if !self.rules.compatible => self.funding_row(row),
             Kind::Mark | Kind::Index | Kind::Funding => {}
@@ -186,6 +195,11 @@ impl Venue {
         let compatible = self.rules.compatible;
         let mut left = row.parts();
         let mut at = 0;
+        if !compatible {
+            // Who trades at a worse price has found nothing left ahead of ours.
+            let passed = self.own[index].orders_mut().iter_mut().take_while(|order| order.key > key);
+            passed.for_each(|order| order.place = QueuePlace::default());
+        }
         while let Some(order) = self.own[index].orders_mut().get_mut(at).filter(|order| order.key >= key) {
             if left == 0 && !compatible {
                 break;
@@ -203,10 +217,11 @@ impl Venue {
         self.end_useless(now, links);
     }
 
-    /// The market's level at `key` of side `index` meets our orders on the other side.
+    /// The market's level at `key` of side `index` meets our orders on the other side, with what we did not take of it.
     fn cross(&mut self, index: usize, key: i32, parts: i64, now: i64, links: &mut Links) {
         let other = 1 - index;
-        let mut left = parts;
+        let untaken = parts - self.taken[index].at(key);
+        let mut left = untaken;
         let mut at = 0;
         while let Some(order) = self.own[other].orders_mut().get_mut(at).filter(|order| order.key + key >= 0) {
             let fill = if self.rules.compatible {
@@ -219,8 +234,8 @@ impl Venue {
             };
             at += usize::from(!self.fill_resting(other, at, fill, now, links));
         }
-        if !self.rules.compatible && left < parts {
-            self.taken[index].push((key, parts - left));
+        if left < untaken {
+            self.taken[index].add(key, untaken - left);
         }
         self.end_useless(now, links);
     }

@@ -4,8 +4,6 @@
 // Each referee uses its own part.
 #![allow(dead_code)]
 
-use std::collections::BTreeMap;
-
 use optiflow_base::clock::Nanos;
 use optiflow_base::money::Side;
 use optiflow_base::order::{OrderKind, TimeInForce};
@@ -40,16 +38,8 @@ pub enum Event {
 /// A rule in which the two are meant to differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Difference {
-    /// A level we took from is told again: the replay core takes it for whole, the core only for what was added.
-    Retold,
-    /// A trade beyond our price did not fill us: the core knows that nothing is ahead any more, the replay core waits.
-    Through,
     /// A level crosses the other side: the core removes what it crosses, the replay core keeps it hidden.
     Crossed,
-    /// The replay core's trader still waits for the answer to a modification that traded on arrival, and may ask nothing.
-    Unanswered,
-    /// A post-only order meets nothing but what we took already: the core rests it, the replay core does not.
-    PostOnly,
 }
 
 /// A fill, as both tell it: ns since the start, order, tick, parts, maker.
@@ -62,15 +52,13 @@ pub struct Outcome {
     pub stopped: Option<Difference>,
 }
 
-/// The two, and what must be known to see a difference coming.
+/// The two.
 pub struct Duel<'a> {
     core: Core,
     replay: Replay<'a>,
     listener: Listener,
     ours: Vec<Told5>,
     now: Nanos,
-    /// What we took of levels since they were told, by side and tick.
-    taken: BTreeMap<(Side, i64), i64>,
     /// Differences that do not end it.
     passed: Vec<Difference>,
 }
@@ -142,8 +130,7 @@ impl<'a> Duel<'a> {
         );
         let latency = Latency::Constant { entry_ns: 0, response_ns: 0 };
         let replay = Replay::new(&ReplayConfig { latency, ..replay.clone() }, Feed::memory(rows)).unwrap();
-        let (listener, ours, taken) = (Listener::default(), Vec::new(), BTreeMap::new());
-        Duel { core, replay, listener, ours, now: START, taken, passed: Vec::new() }
+        Duel { core, replay, listener: Listener::default(), ours: Vec::new(), now: START, passed: Vec::new() }
     }
 
     /// Goes on where a rule makes the two differ.
@@ -155,10 +142,6 @@ impl<'a> Duel<'a> {
         let mut stopped = None;
         for event in events {
             self.now = Nanos(self.now.0 + step_ms(event) * 1_000_000);
-            stopped = self.before(event).filter(|difference| !self.passed.contains(difference));
-            if stopped.is_some() {
-                break;
-            }
             stopped = self.both(event).filter(|difference| !self.passed.contains(difference));
             if stopped.is_some() {
                 break;
@@ -168,77 +151,22 @@ impl<'a> Duel<'a> {
     }
 
     fn both(&mut self, event: &Event) -> Option<Difference> {
-        let (exposed, crosses, reached) = (self.exposed(event), self.crosses(event), self.reached(event));
+        let crosses = self.crosses(event);
         let mut out = Vec::new();
         self.core.advance(self.now, &mut out).unwrap();
         self.replay.advance(self.now.0 as i64, &mut self.listener).unwrap();
-        self.note(&out, event);
-        if let Some(level) = reached {
-            *self.taken.entry(level).or_default() += 1;
-        }
+        self.note(&out);
         match event {
             Event::Row { .. } | Event::Wait(_) => {}
             Event::Submit { .. } | Event::Cancel(_) | Event::Modify { .. } => self.act(event),
         }
-        let is_open = |id: &u64| self.core.order(0, &OrderKey::Id(*id)).is_some_and(|order| order.status.is_open());
-        let through = exposed.iter().any(is_open).then_some(Difference::Through);
-        through.or(crosses.then_some(Difference::Crossed))
-    }
-
-    /// A difference that the event itself would make.
-    fn before(&mut self, event: &Event) -> Option<Difference> {
-        if let Event::Cancel(id) | Event::Modify { id, .. } = *event
-            && self.replay.desk().order(id).is_some_and(|order| order.pending.is_some())
-        {
-            return Some(Difference::Unanswered);
-        }
-        match *event {
-            Event::Row { kind: Kind::Depth | Kind::Top, side, tick, parts } => {
-                let retold = parts > 0 && self.taken.get(&(side, tick)).is_some_and(|taken| *taken > 0);
-                retold.then_some(Difference::Retold)
-            }
-            Event::Submit { side, tick: Some(tick), time_in_force: TimeInForce::Gtx, .. } => self.post_only(side, tick),
-            Event::Modify { id, tick, .. } => {
-                let order = self.core.order(0, &OrderKey::Client(id.to_string()))?;
-                let is_gtx = order.placed.time_in_force == TimeInForce::Gtx;
-                self.post_only(order.placed.side, tick).filter(|_| is_gtx)
-            }
-            Event::Row { .. } | Event::Submit { .. } | Event::Cancel(_) | Event::Wait(_) => None,
-        }
-    }
-
-    fn post_only(&self, side: Side, tick: i64) -> Option<Difference> {
-        let best = self.core.book(0).best(side.opposite())?;
-        let taken = self.taken.get(&(side.opposite(), best.price.units() / 10_000_000));
-        let meets = side.reaches(price(tick), best.price) && taken.is_some_and(|taken| *taken > 0);
-        meets.then_some(Difference::PostOnly)
-    }
-
-    /// Our orders that a trade passes, with something ahead of them: by the core's number.
-    fn exposed(&self, event: &Event) -> Vec<u64> {
-        let &Event::Row { kind: Kind::Trade, side: taker, tick, .. } = event else { return Vec::new() };
-        let (side, at) = (taker.opposite(), price(tick));
-        let open = self.core.open_orders(None).into_iter().filter(|order| order.placed.side == side);
-        let passed = open.filter(|order| side.reaches(order.placed.price, at) && order.placed.price != at);
-        passed
-            .filter(|order| self.core.queue_ahead(order).is_some_and(|ahead| !ahead.is_zero()))
-            .map(|o| o.id)
-            .collect()
+        crosses.then_some(Difference::Crossed)
     }
 
     fn crosses(&self, event: &Event) -> bool {
         let &Event::Row { kind: Kind::Depth | Kind::Top, side, tick, parts } = event else { return false };
         let other = self.core.book(0).best(side.opposite());
         parts > 0 && other.is_some_and(|best| side.reaches(price(tick), best.price))
-    }
-
-    /// The level that an event tells, when orders of ours are within it.
-    fn reached(&self, event: &Event) -> Option<(Side, i64)> {
-        let &Event::Row { kind: Kind::Depth | Kind::Top, side, tick, parts } = event else { return None };
-        let open = self.core.open_orders(None);
-        let mut others = open.iter().filter(|order| order.placed.side != side);
-        let is_reached = parts > 0 && others.any(|order| side.reaches(price(tick), order.placed.price));
-        is_reached.then_some((side, tick))
     }
 
     fn act(&mut self, event: &Event) {
@@ -273,7 +201,7 @@ impl<'a> Duel<'a> {
             Event::Row { .. } | Event::Wait(_) => unreachable!("no request"),
         }
         self.replay.advance(self.now.0 as i64, &mut self.listener).unwrap();
-        self.note(&out, event);
+        self.note(&out);
     }
 
     /// Would the request meet another order of ours? The two treat that by settings of their own.
@@ -291,23 +219,12 @@ impl<'a> Duel<'a> {
         open.iter().any(|order| order.placed.side != side && reaches(order.placed.price))
     }
 
-    /// Keeps the core's fills, and what was taken of which level.
-    fn note(&mut self, out: &[CoreEvent], event: &Event) {
-        if let &Event::Row { kind: Kind::Depth | Kind::Top, side, tick, parts } = event {
-            let is_gone = |of: Side, at: i64| {
-                let better = of == side && at != tick && side.reaches(price(at), price(tick));
-                (of, at) == (side, tick) || (better && matches!(event, Event::Row { kind: Kind::Top, .. }))
-            };
-            assert!(parts >= 0, "quantities are not negative");
-            self.taken.retain(|(of, at), _| !is_gone(*of, *at));
-        }
+    /// Keeps the core's fills.
+    fn note(&mut self, out: &[CoreEvent]) {
         for fill in fills(out) {
             let (tick, parts) = (fill.price.units() / 10_000_000, fill.qty.units() / 100_000);
             let at = fill.at.0 - START.0;
             self.ours.push((at, fill.client_id.parse().unwrap(), tick, parts, fill.maker));
-            if !fill.maker {
-                *self.taken.entry((fill.side.opposite(), tick)).or_default() += parts;
-            }
         }
     }
 }

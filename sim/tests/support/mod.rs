@@ -2,6 +2,7 @@
 // Each test file uses its own part, and a test's helper may stop the test.
 #![allow(dead_code, clippy::unwrap_used)]
 
+pub mod made_up;
 pub mod oracle;
 pub mod peer;
 

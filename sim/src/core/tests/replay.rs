@@ -54,6 +54,18 @@ fn marks_are_derived_from_the_middle_until_the_source_has_them() {
 }
 
 #[test]
+fn years_between_two_recordings_are_not_counted_in_seconds() {
+    let year = 31_536_000.0;
+    let mut desk = Desk::new(&format!("0 book 1@99 | 1@101; {year} trade sell 1@99; {} trade sell 1@99", year + 1.25));
+    desk.until(year + 3.0);
+    let said = market_times(&mut desk);
+    let marks = said.split(' ').filter(|word| word.starts_with('m')).count();
+    // Two minutes of seconds, a year of fundings, and seconds again.
+    assert!((1_200..1_300).contains(&marks), "{marks} marks");
+    assert!(said.ends_with("t31536000000 m31536001000:100 t31536001250"), "{}", &said[said.len() - 80..]);
+}
+
+#[test]
 fn funding_is_paid_when_the_mark_passes_its_time() {
     // The market's own funding time is 3 s after its first tick, which is at 10 s.
     let script = "10 book 5@59999.9 | 5@60000; 10 mark 60000 13000; 12 mark 60100 13000; 13 mark 60200 28813000";

@@ -30,13 +30,33 @@ impl Resting {
 pub(super) struct Own {
     orders: Vec<Resting>,
     best: i32,
-    /// A bit for every key modulo their number: a row at a key without its bit concerns none of them.
-    marks: [u64; MARK_WORDS],
+    marks: Marks,
+}
+
+/// A bit for every key modulo their number: a row at a key without its bit concerns nothing that was marked.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Marks([u64; MARK_WORDS]);
+
+impl Marks {
+    pub(super) const fn new() -> Marks {
+        Marks([0; MARK_WORDS])
+    }
+
+    #[inline]
+    pub(super) const fn may_hold(&self, key: i32) -> bool {
+        let (word, bit) = mark_of(key);
+        self.0[word] & bit != 0
+    }
+
+    pub(super) const fn set(&mut self, key: i32) {
+        let (word, bit) = mark_of(key);
+        self.0[word] |= bit;
+    }
 }
 
 impl Own {
     pub(super) fn new() -> Own {
-        Own { orders: Vec::with_capacity(ORDERS_EXPECTED), best: NONE, marks: [0; MARK_WORDS] }
+        Own { orders: Vec::with_capacity(ORDERS_EXPECTED), best: NONE, marks: Marks::new() }
     }
 
     #[inline]
@@ -60,8 +80,7 @@ impl Own {
 
     #[inline]
     pub(super) fn may_rest_at(&self, key: i32) -> bool {
-        let (word, bit) = mark_of(key);
-        self.marks[word] & bit != 0
+        self.marks.may_hold(key)
     }
 
     pub(super) fn at_mut(&mut self, key: i32) -> impl Iterator<Item = &mut Resting> {
@@ -89,7 +108,7 @@ impl Own {
     pub(super) fn insert(&mut self, order: Resting) {
         let at = self.orders.partition_point(|other| other.key >= order.key);
         self.orders.insert(at, order);
-        self.mark(order.key);
+        self.marks.set(order.key);
         self.best = self.orders[0].key;
     }
 
@@ -100,17 +119,12 @@ impl Own {
 
     pub(super) fn remove(&mut self, at: usize) -> Resting {
         let order = self.orders.remove(at);
-        self.marks = [0; MARK_WORDS];
-        for at in 0..self.orders.len() {
-            self.mark(self.orders[at].key);
+        self.marks = Marks::new();
+        for other in &self.orders {
+            self.marks.set(other.key);
         }
         self.best = self.orders.first().map_or(NONE, |order| order.key);
         order
-    }
-
-    fn mark(&mut self, key: i32) {
-        let (word, bit) = mark_of(key);
-        self.marks[word] |= bit;
     }
 }
 

@@ -42,7 +42,8 @@ impl Venue {
         Some(order)
     }
 
-    /// The new quantity is the whole order's: what was executed counts towards it.
+    /// The new quantity is the whole order's: what was executed counts towards it. The exchange queues every changed
+    /// order again, and refuses to change nothing; the peer lets a smaller one keep its place.
     fn modify(&mut self, request: &Request, now: i64, links: &mut Links) {
         let mut wanted = request.image;
         let Some(old) = self.own.iter().find_map(|own| own.get(wanted.id)).map(|order| order.image) else {
@@ -51,8 +52,11 @@ impl Venue {
         if let Err(reason) = self.admit_change(&mut wanted, &old, now) {
             return self.reject(request, reason, now, links);
         }
+        if !self.rules.compatible && (wanted.tick, wanted.qty) == (old.tick, old.qty) {
+            return self.reject(request, Reason::None, now, links);
+        }
         let leaves = wanted.qty - old.executed();
-        let grows = if self.rules.compatible { wanted.qty > old.leaves } else { leaves > old.leaves };
+        let grows = wanted.qty > old.leaves;
         let status = if old.executed() > 0 { Status::PartiallyFilled } else { Status::New };
         let image = Image {
             tick: wanted.tick,
@@ -66,16 +70,28 @@ impl Venue {
         if leaves <= 0 {
             self.take(wanted.id);
             links.answer(now, Image { leaves: 0, status: Status::Canceled, ..image }, Tells::State);
-        } else if wanted.tick != old.tick || grows {
+        } else if !self.rules.compatible || wanted.tick != old.tick || grows {
             self.take(wanted.id);
-            self.accept(image, now, links);
+            self.accept_changed(image, now, links);
         } else {
             if let Some(order) = self.own.iter_mut().find_map(|own| own.get_mut(wanted.id)) {
                 order.image = image;
-                order.credit = order.credit.min(leaves - 1);
             }
             links.answer(now, image, Tells::State);
         }
+    }
+
+    /// A changed post-only order that would take does not expire as a new one does: the exchange cancels it.
+    fn accept_changed(&mut self, image: Image, now: i64, links: &mut Links) {
+        if self.rules.compatible || image.time_in_force != TimeInForce::Gtx {
+            return self.accept(image, now, links);
+        }
+        let reason = match (self.crosses(&image), self.meets_own(&image)) {
+            (true, _) => Reason::None,
+            (false, true) => Reason::SelfTrade,
+            (false, false) => return self.accept(image, now, links),
+        };
+        links.explain(now, Image { status: Status::Canceled, ..image }, Tells::State, reason);
     }
 
     /// An order comes to rest behind what is displayed; one that traded on arrival has been told of already.

@@ -14,9 +14,13 @@ use super::super::{index_of, key_of};
 use super::Venue;
 
 impl Venue {
-    /// Does the order meet the other side at once?
+    /// Does the order meet the other side at once? What we took of it already is not there to be met.
     pub(super) fn crosses(&self, image: &Image) -> bool {
-        let other = self.book.best_key(1 - index_of(image.side));
+        let index = 1 - index_of(image.side);
+        let mut other = self.book.best_key(index);
+        while other != NONE && !self.taken[index].is_empty() && self.available(index, other) == 0 {
+            other = self.book.key_below(index, other).unwrap_or(NONE);
+        }
         match image.kind {
             OrderKind::Market => other != NONE,
             OrderKind::Limit => other != NONE && key_of(image.side, image.tick) + other >= 0,
@@ -157,7 +161,7 @@ impl Venue {
         let displayed = if key <= self.book.best_key(index) { self.available(index, key) } else { 0 };
         let parts = displayed.min(most).min(image.leaves);
         if parts > 0 {
-            self.remember_taken(index, key, parts);
+            self.taken[index].add(key, parts);
             self.execute(image, key_of(image.side.opposite(), key), parts, now, links);
         }
     }
@@ -177,15 +181,7 @@ impl Venue {
     }
 
     fn available(&self, index: usize, key: i32) -> i64 {
-        let taken = self.taken[index].iter().find(|(at, _)| *at == key).map_or(0, |(_, parts)| *parts);
-        (self.book.parts_at(index, key) - taken).max(0)
-    }
-
-    fn remember_taken(&mut self, index: usize, key: i32, parts: i64) {
-        match self.taken[index].iter_mut().find(|(at, _)| *at == key) {
-            Some((_, taken)) => *taken += parts,
-            None => self.taken[index].push((key, parts)),
-        }
+        (self.book.parts_at(index, key) - self.taken[index].at(key)).max(0)
     }
 
     fn execute(&mut self, image: &mut Image, tick: i32, parts: i64, now: i64, links: &mut Links) {
