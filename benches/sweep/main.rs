@@ -2,8 +2,9 @@
 //!
 //! Makes its own market (seeded, a day of depth and trades) and writes it as an event store; then runs the same grid by
 //! `optiflow sweep`'s own code with one thread and with more, in turn, round by round, and prints the ratio of each pair.
-//! Wall time, so it says the truth only on a machine that does nothing else; reading the data and writing the tables are
-//! not in it.
+//! Wall time, so it says the truth only on a machine that does nothing else; beside it the CPU time of a run on one thread
+//! and on more, which says what threads cost each other even where others take their cores. Reading the data and writing
+//! the tables are not in it.
 
 #[path = "../replay/market.rs"]
 mod market;
@@ -42,12 +43,15 @@ fn measure(folder: &Path) -> Result<(), Box<dyn Error>> {
             let one = run(&store, &folder.join(format!("{jobs}-{round}-one")), 1)?;
             let many = run(&store, &folder.join(format!("{jobs}-{round}-many")), jobs)?;
             let ratio = many.runs_per_second / one.runs_per_second;
+            let cpu = |report: &Report| report.cpu_seconds / report.runs as f64;
             println!(
-                "round {round}: {:.3} runs/s on 1 thread ({:.1} M rows/s), {:.3} on {jobs} ({:.1} M rows/s): x {ratio:.3}",
+                "round {round}: {:.3} runs/s on 1 thread ({:.1} M rows/s), {:.3} on {jobs} ({:.1} M rows/s): x {ratio:.3}; a run took {:.3} and {:.3} CPU s",
                 one.runs_per_second,
                 one.rows_per_second / 1e6,
                 many.runs_per_second,
-                many.rows_per_second / 1e6
+                many.rows_per_second / 1e6,
+                cpu(&one),
+                cpu(&many)
             );
             ratios.push(ratio);
         }

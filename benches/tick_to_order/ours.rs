@@ -9,7 +9,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use optiflow_backtest::world::{Net, Rooms, World};
+use optiflow_backtest::world::{Net, Rooms, Who, World};
 use optiflow_base::clock::{Clock, Nanos, VirtualClock};
 use optiflow_base::ids::{SymbolId, SymbolName};
 use optiflow_base::instrument::Instrument;
@@ -72,6 +72,15 @@ impl Key {
     }
 }
 
+/// What one order took.
+#[derive(Clone, Copy)]
+pub struct Spans {
+    /// Tick to order.
+    pub whole: Duration,
+    /// From the approved intent, or the decision of the plain stack, to the sealed record.
+    pub order: Duration,
+}
+
 /// A session of ours in its virtual world.
 pub struct Ours {
     world: World<PacedClock>,
@@ -87,13 +96,13 @@ impl Ours {
     }
 
     /// Lets time pass until an iteration counts, and says how long it took.
-    pub fn tick_to_order(&mut self) -> Duration {
+    pub fn tick_to_order(&mut self) -> Spans {
         let limit = self.world.clock.now() + VIRTUAL_TIME_MAX;
         loop {
             assert!(self.world.clock.now() < limit, "no order in {VIRTUAL_TIME_MAX:?}: {:?}", self.world.milestones);
             self.exchange();
-            if let Some(span) = self.stages() {
-                return span;
+            if let Some(spans) = self.stages() {
+                return spans;
             }
         }
     }
@@ -105,18 +114,21 @@ impl Ours {
     }
 
     /// Our side of it; the time it took, if it counts.
-    pub fn stages(&mut self) -> Option<Duration> {
+    pub fn stages(&mut self) -> Option<Spans> {
         let frames = self.world.far_end.take_delivered();
         let depth_id = last_depth_id(&self.world);
         let begun = Instant::now();
-        self.world.step_stages();
-        let span = self.asked.get().saturating_duration_since(begun);
+        [Who::Feed, Who::Engine, Who::Risk].into_iter().for_each(|who| self.world.step(who));
+        let approved = Instant::now();
+        self.world.step(Who::Oms);
+        let whole = self.asked.get().saturating_duration_since(begun);
+        let order = self.asked.get().saturating_duration_since(approved);
         self.world.step_control();
         let orders = self.world.log.iter().filter(|event| is_sent(event)).count();
         self.world.log.clear();
         self.sent += orders;
         let was_top = last_depth_id(&self.world) == depth_id;
-        (frames == 1 && orders == 1 && was_top && self.sent > WARM_UP).then_some(span)
+        (frames == 1 && orders == 1 && was_top && self.sent > WARM_UP).then_some(Spans { whole, order })
     }
 }
 

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::io::{self, Read, Write};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use hmac::{Hmac, KeyInit, Mac};
 use optiflow_benches::{Server, server_frame};
@@ -60,8 +61,8 @@ impl Plain {
         self.bytes.0.borrow_mut().inbound.extend(sealed);
     }
 
-    /// One tick to one sealed order record.
-    pub fn tick_to_order(&mut self, key: &str, secret: &[u8], timestamp: u64) {
+    /// One tick to one sealed order record; says how long it took from the decision on.
+    pub fn tick_to_order(&mut self, key: &str, secret: &[u8], timestamp: u64) -> Duration {
         let Message::Text(text) = self.socket.read().unwrap() else { panic!("a text frame was loaded") };
         let mut text = text.as_bytes().to_vec();
         let tick: Combined = simd_json::from_slice(&mut text).unwrap();
@@ -74,9 +75,11 @@ impl Plain {
         let (best_ask, ask_qty) = self.asks.first_key_value().unwrap();
         let imbalance = (bid_qty - ask_qty) / (bid_qty + ask_qty);
         let (side, price) = if imbalance > 0.0 { ("BUY", *best_bid) } else { ("SELL", *best_ask) };
+        let decided = Instant::now();
         self.sent += 1;
         let order = order(key, secret, timestamp, self.sent, side, price as f64 / 10.0);
         self.socket.send(Message::text(order)).unwrap();
+        decided.elapsed()
     }
 
     /// Sealed bytes written since the last call; proves that an order left.
