@@ -20,6 +20,7 @@ use optiflow_sim::binance::{Delivery, Request, Response};
 
 use crate::far_end::LOOPBACK;
 use crate::links::RestLine;
+use crate::seam::{Passage, SharedSeam};
 
 /// Performs the calls of one line.
 pub struct Caller {
@@ -29,18 +30,32 @@ pub struct Caller {
     peace: Peace,
     /// The answer that is on its way, and when it is here.
     waiting: Option<(Nanos, RestReply)>,
+    seam: Option<SharedSeam>,
 }
 
 impl Caller {
     /// A line to `exchange` that has called nobody yet.
     pub fn new(exchange: Rc<RefCell<Exchange>>, key: Arc<ApiKey>, time: ExchangeTime, peace: Peace) -> Caller {
-        Caller { exchange, key, time, peace, waiting: None }
+        Caller { exchange, key, time, peace, waiting: None, seam: None }
+    }
+
+    /// Lets every call and reply pass this seam.
+    pub fn set_seam(&mut self, seam: SharedSeam) {
+        self.seam = Some(seam);
+    }
+
+    /// When the answer comes that it waits for, or is given up.
+    pub fn answered_at(&self) -> Option<Nanos> {
+        self.waiting.as_ref().map(|(due, _)| *due)
     }
 
     /// Hands over the answer whose time has come and makes the next call, until a call has to wait for its answer.
     pub fn step(&mut self, now: Nanos, line: &mut RestLine) {
         loop {
-            if let Some((_, reply)) = self.waiting.take_if(|(due, _)| *due <= now) {
+            if let Some((_, mut reply)) = self.waiting.take_if(|(due, _)| *due <= now) {
+                if let Some(seam) = &self.seam {
+                    seam.borrow_mut().reply(now, &mut reply);
+                }
                 assert!(line.replies.push(reply).is_ok(), "a stage drains its replies on every step");
             }
             if self.waiting.is_some() {
@@ -56,10 +71,17 @@ impl Caller {
             let usage = Usage { blocked_until: until, ..Usage::default() };
             RestReply { token: call.token, path: call.path, status, body: Vec::new(), sent: now, received: now, usage }
         };
-        if let Some(block) = self.peace.block(now) {
+        if let Some(block) = self.peace.block(now).filter(|_| self.keeps_peace()) {
             return (now, refused(block.status, Some(block.until)));
         }
-        let response = self.exchange.borrow_mut().rest(now, &self.request(now, call));
+        let response = match self.seam.as_ref().map_or(Passage::Pass, |seam| seam.borrow_mut().call(now, call)) {
+            Passage::Pass => self.ask(now, call),
+            Passage::Again(times) => {
+                (0..times).for_each(|_| drop(self.ask(now, call)));
+                self.ask(now, call)
+            }
+            Passage::Answer(body) => Response { body: body.to_vec(), ..Response::bare(OK) },
+        };
         let late = match response.delivery {
             Delivery::Whole => Duration::ZERO,
             Delivery::Late(delay) => delay,
@@ -74,6 +96,18 @@ impl Caller {
         let usage = self.usage(received, &response);
         let Response { status, body, .. } = response;
         (received, RestReply { status, body, received, usage, ..refused(status, None) })
+    }
+
+    fn ask(&self, now: Nanos, call: &RestCall) -> Response {
+        let response = self.exchange.borrow_mut().rest(now, &self.request(now, call));
+        if let Some(seam) = &self.seam {
+            seam.borrow_mut().answered(response.status);
+        }
+        response
+    }
+
+    fn keeps_peace(&self) -> bool {
+        self.seam.as_ref().is_none_or(|seam| seam.borrow().keeps_peace())
     }
 
     fn request(&self, now: Nanos, call: &RestCall) -> Request {
@@ -96,7 +130,7 @@ impl Caller {
         };
         let retry_after = number("retry-after").map(|seconds| Duration::from_secs(seconds.into()));
         let blocked_until = pause(response.status, retry_after).map(|pause| received + pause);
-        if let Some(until) = blocked_until {
+        if let Some(until) = blocked_until.filter(|_| self.keeps_peace()) {
             self.peace.keep(Block { until, status: response.status });
         }
         Usage {
@@ -108,3 +142,6 @@ impl Caller {
         }
     }
 }
+
+/// HTTP status of an answer that a seam gives.
+const OK: u16 = 200;

@@ -22,6 +22,7 @@ use tungstenite::protocol::frame::coding::CloseCode;
 use tungstenite::{Message, WebSocket, accept_hdr_with_config};
 
 use crate::leash::Leash;
+use crate::seam::SharedSeam;
 
 /// All connections of one exchange.
 pub struct FarEnd {
@@ -31,6 +32,7 @@ pub struct FarEnd {
     peers: Vec<(ConnId, Peer)>,
     next: u64,
     delivered: usize,
+    seam: Option<SharedSeam>,
 }
 
 enum Peer {
@@ -82,7 +84,12 @@ impl Write for Line {
 impl FarEnd {
     /// The far end of everything that `dialer` dials, behind TLS when there is a configuration for it.
     pub fn new(exchange: Rc<RefCell<Exchange>>, dialer: MemoryDialer, tls: Option<Arc<ServerConfig>>) -> FarEnd {
-        FarEnd { exchange, dialer, tls, peers: Vec::new(), next: 1, delivered: 0 }
+        FarEnd { exchange, dialer, tls, peers: Vec::new(), next: 1, delivered: 0, seam: None }
+    }
+
+    /// Lets every text frame pass this seam.
+    pub fn set_seam(&mut self, seam: SharedSeam) {
+        self.seam = Some(seam);
     }
 
     /// Text frames written since the last call.
@@ -105,7 +112,13 @@ impl FarEnd {
             self.peers.push((conn, peer));
         }
         for (conn, peer) in &mut self.peers {
-            *peer = read(&self.exchange, *conn, std::mem::replace(peer, Peer::Gone), now);
+            let seam = self.seam.as_ref();
+            *peer = read(&self.exchange, seam, *conn, std::mem::replace(peer, Peer::Gone), now);
+        }
+        if let Some(seam) = &self.seam {
+            while let Some((conn, text)) = seam.borrow_mut().stray(now) {
+                self.exchange.borrow_mut().text(now, conn, &text);
+            }
         }
         self.deliver(now);
         self.peers.retain(|(_, peer)| !matches!(peer, Peer::Gone));
@@ -138,7 +151,11 @@ impl FarEnd {
             let written = match outgoing {
                 Outgoing::Text(text) => {
                     self.delivered += 1;
-                    socket.send(Message::text(text.as_ref()))
+                    let instead = self.seam.as_ref().and_then(|seam| seam.borrow_mut().frame_out(now, &text));
+                    match instead {
+                        None => socket.send(Message::text(text.as_ref())),
+                        Some(frames) => frames.iter().try_for_each(|text| socket.send(Message::text(text.as_ref()))),
+                    }
                 }
                 Outgoing::Ping(payload) => socket.send(Message::Ping(payload.into())),
                 Outgoing::Close { code, reason } => {
@@ -173,7 +190,7 @@ fn greeted(result: Result<WebSocket<Line>, HandshakeError<ServerHandshake<Line, 
     }
 }
 
-fn read(exchange: &Rc<RefCell<Exchange>>, conn: ConnId, peer: Peer, now: Nanos) -> Peer {
+fn read(exchange: &Rc<RefCell<Exchange>>, seam: Option<&SharedSeam>, conn: ConnId, peer: Peer, now: Nanos) -> Peer {
     let mut socket = match peer {
         Peer::Up(socket) => socket,
         Peer::Greeting(handshake) => return greeted(handshake.handshake()),
@@ -181,7 +198,11 @@ fn read(exchange: &Rc<RefCell<Exchange>>, conn: ConnId, peer: Peer, now: Nanos) 
     };
     loop {
         match socket.read() {
-            Ok(Message::Text(text)) => exchange.borrow_mut().text(now, conn, text.as_str()),
+            Ok(Message::Text(text)) => {
+                if seam.is_none_or(|seam| seam.borrow_mut().frame_in(now, conn, text.as_str())) {
+                    exchange.borrow_mut().text(now, conn, text.as_str());
+                }
+            }
             Ok(Message::Pong(payload)) => exchange.borrow_mut().pong(now, conn, &payload),
             Ok(Message::Ping(_) | Message::Binary(_) | Message::Close(_) | Message::Frame(_)) => {}
             Err(tungstenite::Error::Io(error)) if error.kind() == ErrorKind::WouldBlock => return Peer::Up(socket),

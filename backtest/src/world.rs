@@ -17,6 +17,7 @@ use optiflow_engine::book::Book;
 use optiflow_engine::engine::{Engine, EngineConfig};
 use optiflow_engine::position::Position;
 use optiflow_feed::{Feed, FeedConfig};
+use optiflow_oms::peace::Peace;
 use optiflow_oms::stage::{Oms, OmsConfig};
 use optiflow_risk::{Risk, RiskConfig};
 use optiflow_sim::binance::exchange::Exchange;
@@ -25,6 +26,7 @@ use optiflow_wire::transport::memory::MemoryDialer;
 use crate::control::Caller;
 use crate::far_end::FarEnd;
 use crate::links::{self, Links, Outside};
+use crate::seam::{Relay, SharedSeam};
 
 /// What the rooms are built from.
 pub struct Rooms {
@@ -64,6 +66,8 @@ pub struct World<C: Clock> {
     oms: Oms<MemoryDialer, C>,
     outside: Outside,
     callers: [Caller; 2],
+    peace: Peace,
+    seam: Option<(SharedSeam, Option<Relay>)>,
 }
 
 /// Who takes a step in a virtual world.
@@ -92,14 +96,34 @@ impl<C: Clock> World<C> {
         clock: Rc<VirtualClock>,
         stamp: impl Fn() -> C,
     ) -> World<C> {
+        World::with_seam(rooms, exchange, net, clock, stamp, None)
+    }
+
+    /// Links everything by way of a seam.
+    pub fn with_seam(
+        rooms: Rooms,
+        exchange: Rc<RefCell<Exchange>>,
+        net: &Net,
+        clock: Rc<VirtualClock>,
+        stamp: impl Fn() -> C,
+        seam: Option<SharedSeam>,
+    ) -> World<C> {
         let dialer = &net.dialer;
-        let Links { feed, engine, risk, oms, outside } = Links::new();
+        let Links { feed, engine, risk, mut oms, outside } = Links::new();
         let OmsConfig { key, time, guards, .. } = &rooms.oms;
         let caller = || Caller::new(exchange.clone(), key.clone(), time.clone(), guards.peace.clone());
-        let callers = [caller(), caller()];
+        let mut callers = [caller(), caller()];
+        let peace = guards.peace.clone();
+        let mut far_end = FarEnd::new(exchange.clone(), dialer.clone(), net.tls.clone());
+        let seam = seam.map(|seam| {
+            callers.iter_mut().for_each(|caller| caller.set_seam(seam.clone()));
+            far_end.set_seam(seam.clone());
+            let relay = seam.borrow().is_between_oms_and_risk().then(|| Relay::behind(&mut oms.to_risk));
+            (seam, relay)
+        });
         World {
             clock,
-            far_end: FarEnd::new(exchange.clone(), dialer.clone(), net.tls.clone()),
+            far_end,
             exchange,
             milestones: Vec::new(),
             log: Vec::new(),
@@ -109,6 +133,8 @@ impl<C: Clock> World<C> {
             oms: Oms::new(rooms.oms, || dialer.clone(), stamp(), oms),
             outside,
             callers,
+            peace,
+            seam,
         }
     }
 
@@ -137,6 +163,16 @@ impl<C: Clock> World<C> {
         links::tell(&mut self.outside.commands, Command::Stop);
     }
 
+    /// Tells risk and oms that nothing new may be risked.
+    pub fn kill(&mut self) {
+        links::tell(&mut self.outside.commands, Command::Kill);
+    }
+
+    /// Until when our REST clients keep silent, as far as they were told to.
+    pub fn silent_until(&self) -> Option<Nanos> {
+        self.peace.block(self.clock.now()).map(|block| block.until)
+    }
+
     /// The exchange's side of the present instant.
     pub fn step_exchange(&mut self) {
         self.step(Who::Exchange);
@@ -150,6 +186,11 @@ impl<C: Clock> World<C> {
     /// The cold side: REST calls, logs, milestones.
     pub fn step_control(&mut self) {
         self.step(Who::Control);
+    }
+
+    /// When the last answer comes that our REST clients wait for, or is given up.
+    pub fn answered_at(&self) -> Option<Nanos> {
+        self.callers.iter().filter_map(Caller::answered_at).max()
     }
 
     /// Lets one of them step at the present instant.
@@ -167,6 +208,9 @@ impl<C: Clock> World<C> {
                 self.engine.step(now);
             }
             Who::Risk => {
+                if let Some((seam, Some(relay))) = &mut self.seam {
+                    relay.carry(&mut *seam.borrow_mut());
+                }
                 self.risk.step(now);
             }
             Who::Oms => {
@@ -185,5 +229,12 @@ impl<C: Clock> World<C> {
             self.log.extend(std::iter::from_fn(|| log.pop()));
         }
         self.milestones.extend(std::iter::from_fn(|| milestones.pop()));
+    }
+
+    /// Takes what the rooms have logged without letting anything else happen.
+    pub fn hear_logs(&mut self) {
+        for log in &mut self.outside.logs {
+            self.log.extend(std::iter::from_fn(|| log.pop()));
+        }
     }
 }

@@ -2,6 +2,8 @@
 //!
 //! Exit codes: 0 done, 1 failed, 2 usage or configuration.
 
+use std::num::NonZero;
+use std::ops::Range;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -19,6 +21,7 @@ use crate::parity::command::Queues;
 use crate::sweep::axes::Axis;
 use crate::sweep::memory::MemoryLimit;
 use crate::sweep::metrics::Metric;
+use crate::world::command::parse_seeds;
 
 /// Trades Binance USDⓈ-M futures from market microstructure.
 #[derive(Debug, Parser)]
@@ -50,6 +53,8 @@ pub enum Command {
     Check(CheckArgs),
     /// End it now, from another shell: latch a running engine, cancel every order in the account, prove that none is open.
     Kill(KillArgs),
+    /// Live seeded worlds in virtual time, in which everything goes wrong, and check what must always hold.
+    World(WorldArgs),
 }
 
 /// Flags of `trade`.
@@ -325,6 +330,29 @@ pub struct KillArgs {
     #[arg(long = "symbol", value_name = "SYMBOL", value_parser = parse_symbol)]
     pub symbols: Vec<SymbolName>,
     /// Print the result as one JSON object.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Flags of `world`.
+#[derive(Args, Clone, Debug)]
+pub struct WorldArgs {
+    /// Which worlds; the end is not included.
+    #[arg(long, value_name = "FROM..TO", value_parser = parse_seeds)]
+    pub seeds: Range<u64>,
+    /// For how many virtual minutes faults strike in each.
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=10_000))]
+    pub minutes: u64,
+    /// Threads [default: one per core].
+    #[arg(long, value_name = "N")]
+    pub jobs: Option<NonZero<u16>>,
+    /// Before the line of a world that broke a rule, what its process said last.
+    #[arg(long)]
+    pub trail: bool,
+    /// Append the seeds of worlds that broke a rule to this file, such as backtest/seeds.txt, which the tests live again.
+    #[arg(long, value_name = "FILE")]
+    pub keep: Option<PathBuf>,
+    /// Print the sums as one JSON object.
     #[arg(long)]
     pub json: bool,
 }

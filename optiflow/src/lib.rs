@@ -16,6 +16,7 @@ pub mod parity;
 pub mod record;
 pub mod report;
 pub mod sweep;
+pub mod world;
 
 pub mod check;
 pub mod exchange;

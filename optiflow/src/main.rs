@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use optiflow::cli::{Cli, Command, TradeArgs};
-use optiflow::{backtest, check, exchange, import, kill, parity, record, sweep, trade};
+use optiflow::{backtest, check, exchange, import, kill, parity, record, sweep, trade, world};
 
 fn main() -> ExitCode {
     match Cli::parse().command {
@@ -18,5 +18,6 @@ fn main() -> ExitCode {
         Some(Command::Parity(args)) => parity::command::run(&args),
         Some(Command::Check(args)) => check::run(&args),
         Some(Command::Kill(args)) => kill::run(&args),
+        Some(Command::World(args)) => world::command::run(&args),
     }
 }

@@ -20,6 +20,11 @@ pub fn runs_bar(total: u64) -> ProgressBar {
     bar(total, "{bar:30} {msg}  {rate}  ETA {eta}")
 }
 
+/// Counts `total` seeded worlds; the message says how many of these broke a rule.
+pub fn worlds_bar(total: u64) -> ProgressBar {
+    bar(total, "{bar:30} {human_pos}/{human_len} worlds  ETA {eta}  {msg}")
+}
+
 fn bar(total: u64, template: &str) -> ProgressBar {
     if !std::io::stderr().is_terminal() {
         return ProgressBar::hidden();

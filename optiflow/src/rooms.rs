@@ -8,7 +8,7 @@ use std::path::Path;
 
 use optiflow_base::clock::{Clock, Nanos, RealClock};
 use optiflow_base::control::Pulse;
-use optiflow_base::ids::SymbolName;
+use optiflow_base::ids::{ExchangeOrderId, OrderId, SymbolName, TradeId};
 use optiflow_base::instrument::Instrument;
 use optiflow_engine::engine::{EngineConfig, EngineSymbol};
 use optiflow_engine::strategies::echo::Echo;
@@ -17,11 +17,13 @@ use optiflow_engine::strategy::Strategy;
 use optiflow_feed::{FeedConfig, FeedSymbol, Silence};
 use optiflow_oms::binance::rest::RestClient;
 use optiflow_oms::binance::setup;
+use optiflow_oms::former::{Former, FormerOrder, Since};
 use optiflow_oms::peace::Peace;
 use optiflow_oms::stage::{Guards, OmsConfig};
 use optiflow_oms::time::ExchangeTime;
 use optiflow_risk::{RiskConfig, RiskSymbol};
-use optiflow_storage::{SessionInfo, SessionSymbol, Storage, next_epoch};
+use optiflow_storage::reader::former::{SymbolTail, UnfinishedOrder, unfinished};
+use optiflow_storage::{SessionInfo, SessionSymbol, Storage, StorageError, next_epoch};
 use optiflow_wire::limits::Limits;
 use sha2::{Digest, Sha256};
 
@@ -55,12 +57,14 @@ pub fn build(config: &Config, text: &str, venue: &Venue, clock: &RealClock) -> R
     let epoch = next_epoch(&config.storage.path).map_err(file)?;
     let started = clock.now();
     let session = session(mode_name(config.mode), &venue.rest, text, started, epoch, &rules.instruments);
+    // Before the session's own row is there.
+    let former = former(&config.storage.path, &session).map_err(file)?;
     let storage = Storage::open(&config.storage.path, &session).map_err(file)?;
     let rooms = Rooms {
         feed: feed(config, venue, &rules.instruments, epoch)?,
         engine: engine(config, &rules.instruments, epoch),
         risk: risk(config, &rules),
-        oms: oms(config, venue, &rules, time.clone(), &peace, epoch)?,
+        oms: oms(config, venue, &rules, time.clone(), &peace, former)?,
         storage,
         // The oms hears its own client's headers in the replies, the feed's through the peace.
         feed_rest: client()?.announcing(),
@@ -131,7 +135,7 @@ fn oms(
     rules: &setup::Rules,
     time: ExchangeTime,
     peace: &Peace,
-    seed: u32,
+    former: Former,
 ) -> Result<OmsConfig, Problem> {
     let countdown = config.oms.countdown;
     // The configuration was checked against its own limit; the exchange's may be lower.
@@ -149,8 +153,48 @@ fn oms(
         reply_timeout: config.oms.reply_timeout,
         stop_timeout: config.oms.stop_timeout,
         limits: Limits::orders(),
-        seed: seed.into(),
-        guards: Guards { countdown, spare: true, storage: Some(Pulse::new()), peace: peace.clone() },
+        seed: former.epoch.into(),
+        guards: Guards {
+            countdown,
+            spare: true,
+            storage: Some(Pulse::new()),
+            peace: peace.clone(),
+            former: Some(former),
+        },
+    })
+}
+
+/// What former sessions in this mode at this exchange left unfinished, in the words of the oms. Orders in symbols that
+/// are no longer traded are none of this session's: those that are open are cancelled as leftovers all the same.
+fn former(path: &Path, session: &SessionInfo) -> Result<Former, StorageError> {
+    let names: Vec<&str> = session.symbols.iter().map(|symbol| symbol.name.as_str()).collect();
+    let unfinished = unfinished(path, &session.mode, &session.venue, &names)?;
+    let order = |order: UnfinishedOrder| {
+        let symbol = session.symbols.iter().find(|symbol| symbol.name.as_str() == order.symbol)?.id;
+        let UnfinishedOrder { order, decided: sent, exchange_id, trades, filled, .. } = order;
+        let exchange_id = exchange_id.map(ExchangeOrderId);
+        Some(FormerOrder {
+            symbol,
+            order,
+            sent,
+            exchange_id,
+            trades: trades.into_iter().map(TradeId).collect(),
+            filled,
+        })
+    };
+    let since = |tail: &SymbolTail| match (tail.exchange_id, tail.first_session) {
+        (Some(id), _) => Since::Order(ExchangeOrderId(id)),
+        (None, Some(at)) => Since::Time(at),
+        (None, None) => Since::Nothing,
+    };
+    let mut ended: Vec<OrderId> = unfinished.symbols.iter().flat_map(|tail| tail.ended.iter().copied()).collect();
+    ended.sort_unstable();
+    Ok(Former {
+        epoch: session.epoch,
+        since: unfinished.symbols.iter().map(since).collect(),
+        orders: unfinished.orders.into_iter().filter_map(order).collect(),
+        ended,
+        died: unfinished.died,
     })
 }
 

@@ -100,6 +100,27 @@ fn limits_and_least_values_are_flags_and_are_counted() {
 }
 
 #[test]
+fn the_live_stages_tell_the_account_they_had_and_refuse_terms_that_are_not_theirs() {
+    let folder = Folder::new("terms-stages");
+    let (data, out) = (store(&folder), folder.path("out"));
+    let run = |more: &[&str]| {
+        let usual = ["backtest", "--data", &data, "--strategy", "scalping_v1", "--out", &out, "--json"];
+        optiflow(&[&usual[..], more].concat())
+    };
+    let summary = run(&["--leverage", "5"]).json();
+    assert_eq!((&summary["terms"]["wallet"], &summary["terms"]["leverage"]), (&10_000.0.into(), &5.into()));
+    for (flags, says) in [
+        (&["--stp", "none"][..], "stp"),
+        (&["--orders-minute", "5"], "orders_minute"),
+        (&["--seed", "3"], "--market"),
+        (&["--compatible"], "conventions"),
+    ] {
+        let said = run(flags);
+        assert!(said.code == 2 && said.err.contains(says), "{flags:?}: {} {}", said.code, said.err);
+    }
+}
+
+#[test]
 fn latencies_are_drawn_from_what_a_session_measured() {
     let folder = Folder::new("terms-session");
     let data = store(&folder);

@@ -72,11 +72,13 @@ fn a_run_worked_out_by_hand_has_these_figures() {
     );
     for (fills, horizon_ns, expected) in [
         ("taker_buy", 0, -0.05 / 100.1),
+        ("taker_buy", 10 * MILLI, -0.05 / 100.1),
         ("taker_buy", 100 * MILLI, -0.05 / 100.1),
         ("taker_buy", 1_000 * MILLI, -0.05 / 100.1),
         ("taker_buy", 5_000 * MILLI, 0.15 / 100.1),
         ("taker_buy", 30_000 * MILLI, 0.0),
         ("maker_sell", 0, 0.05 / 100.3),
+        ("maker_sell", 10 * MILLI, 0.05 / 100.3),
         ("maker_sell", 5_000 * MILLI, 0.05 / 100.3),
         ("maker_sell", 10_000 * MILLI, 0.2 / 100.3),
         ("maker_sell", 300_000 * MILLI, 0.2 / 100.3),
@@ -164,6 +166,8 @@ fn a_recording_is_reported_the_same_each_time() {
     let all = |horizon| markout(&summary, "all", horizon)["n"].as_u64().unwrap();
     assert_eq!(all(0), lines("fills.csv"));
     assert!(all(1_000 * MILLI) > 0 && all(1_000 * MILLI) <= all(0));
+    let soon = markout(&summary, "all", 10 * MILLI);
+    assert_eq!((soon["missed"].as_u64(), soon["n"].as_u64()), (Some(0), Some(all(0))), "each moment is looked at");
     let fate = |name: &str| summary["orders"][name].as_u64().unwrap();
     let ended: u64 = ["filled", "cancelled", "expired", "refused", "open"].map(fate).iter().sum();
     assert_eq!(fate("placed"), ended, "each order has one fate");
@@ -171,6 +175,27 @@ fn a_recording_is_reported_the_same_each_time() {
         - summary["fees"].as_f64().unwrap()
         - summary["equity"].as_f64().unwrap();
     assert!(gap.abs() < 1e-6, "profit is realised and unrealised less fees: {gap}");
+}
+
+#[test]
+fn a_year_without_data_takes_no_time_and_is_365_days_without_profit() {
+    let folder = Folder::new("report-gap");
+    let data = folder.path("market.npy");
+    let year = 365 * 24 * 3_600_000;
+    let rows = [
+        (0, Row::Bid(100.0, 5.0)),
+        (0, Row::Ask(100.1, 5.0)),
+        (year, Row::Bid(100.0, 4.0)),
+        (year, Row::Ask(100.2, 1.0)),
+    ];
+    fs::write(&data, array(&rows)).unwrap();
+    let script = folder.path("script.csv");
+    let line = format!("{},{}\n", START + 1_000 * MILLI, SCRIPT[0].1);
+    fs::write(&script, format!("t_ns,verb,order_id,side,price,qty,tif,type\n{line}")).unwrap();
+    let summary = backtest(&folder, &data, &["--script", &script]).json();
+    assert_eq!((&summary["fills"], &summary["ratio_period"]), (&1.into(), &"1 day".into()), "{summary:#}");
+    let equity = fs::read_to_string(folder.path("out/equity.csv")).unwrap();
+    assert!(equity.lines().count() < 70, "what does not change is not written: {equity}");
 }
 
 #[test]

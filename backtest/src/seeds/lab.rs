@@ -28,8 +28,10 @@ use optiflow_wire::endpoint::Endpoint;
 use optiflow_wire::limits::Limits;
 use optiflow_wire::transport::memory::MemoryDialer;
 
+use super::door::Door;
 use super::plan::Plan;
 use super::restless::Restless;
+use super::sight::Slip;
 use super::truth::Bound;
 use crate::world::{Net, Rooms, World};
 
@@ -45,6 +47,20 @@ pub struct Tls {
     pub client: Arc<rustls::ClientConfig>,
 }
 
+/// What a process of ours is born with.
+pub struct Birth<'a> {
+    /// How many lived before it, as far as it knows: its order ids follow from that.
+    pub life: u32,
+    /// Time.
+    pub clock: &'a Rc<VirtualClock>,
+    /// Both ends' TLS.
+    pub tls: Option<&'a Tls>,
+    /// What it passes on its way to the exchange.
+    pub door: Rc<RefCell<Door>>,
+    /// Where its strategy notes what it saw.
+    pub slip: Slip,
+}
+
 /// The exchange of a plan.
 ///
 /// # Errors
@@ -53,7 +69,7 @@ pub fn exchange(plan: &Plan) -> Result<Exchange, String> {
     let source = market::open("synthetic", plan.seed).map_err(|error| error.to_string())?;
     let core = CoreConfig {
         listings: source.listings().to_vec(),
-        wallet: usdt(10_000),
+        wallet: WALLET,
         leverage: 20,
         maker_fee_ppm: MAKER_FEE_PPM,
         taker_fee_ppm: TAKER_FEE_PPM,
@@ -76,19 +92,14 @@ pub fn exchange(plan: &Plan) -> Result<Exchange, String> {
 ///
 /// # Errors
 /// When the exchange's listing cannot be traded.
-pub fn process(
-    plan: &Plan,
-    life: u32,
-    exchange: Rc<RefCell<Exchange>>,
-    clock: &Rc<VirtualClock>,
-    tls: Option<&Tls>,
-) -> Result<SeededWorld, String> {
+pub fn process(plan: &Plan, birth: Birth<'_>, exchange: Rc<RefCell<Exchange>>) -> Result<SeededWorld, String> {
+    let Birth { life, clock, tls, door, slip } = birth;
     let listing = exchange.borrow().core().listings()[0].clone();
     let tls = tls.filter(|_| plan.tls);
     let net = Net { dialer: MemoryDialer::new(plan.pipes()), tls: tls.map(|tls| tls.server.clone()) };
     let client = tls.map(|tls| tls.client.clone());
-    let rooms = rooms(plan, life, instrument(&listing)?, client.as_ref())?;
-    Ok(World::new(rooms, exchange, &net, clock.clone(), || clock.clone()))
+    let rooms = rooms(plan, life, instrument(&listing)?, client.as_ref(), slip)?;
+    Ok(World::with_seam(rooms, exchange, &net, clock.clone(), || clock.clone(), Some(door)))
 }
 
 /// What may never be held: the limit of risk, and a little for prices that move.
@@ -101,6 +112,7 @@ fn rooms(
     life: u32,
     instrument: Instrument,
     tls: Option<&Arc<rustls::ClientConfig>>,
+    slip: Slip,
 ) -> Result<Rooms, String> {
     let endpoint = |path: &str| Endpoint {
         host: "localhost".to_owned(),
@@ -120,7 +132,7 @@ fn rooms(
         limits: Limits::market(),
         seed,
     };
-    let strategy = Box::new(Restless::new(seed, plan.pace));
+    let strategy = Box::new(Restless::new(seed, plan.pace, slip));
     let engine = EngineConfig {
         symbols: vec![EngineSymbol { instrument, strategy }],
         epoch: FIRST_EPOCH + life,
@@ -190,6 +202,8 @@ const fn usdt(whole: i128) -> Notional {
     Notional::from_units(whole * 100_000_000)
 }
 
+/// What the account begins with.
+pub const WALLET: Notional = usdt(10_000);
 /// When every world begins.
 pub const START: Nanos = Nanos::from_millis(1_795_327_200_000);
 const FIRST_EPOCH: u32 = 1_000;

@@ -8,9 +8,14 @@
 //! seed that replays it.
 //! Which thread: any; a world lives and dies on one.
 
+pub mod bug;
+pub mod door;
 pub mod lab;
+pub mod ledger;
+pub mod manners;
 pub mod plan;
 pub mod restless;
 pub mod run;
+pub mod sight;
 pub mod truth;
 pub mod watch;

@@ -16,6 +16,8 @@ pub struct Plan {
     pub faults: Faults,
     /// When our process is killed, counted from the start, in order.
     pub kills: Vec<Duration>,
+    /// When a person kills trading by command, counted from the start; the process lives on and opens nothing.
+    pub halt: Option<Duration>,
     /// Through TLS?
     pub tls: bool,
     /// The longest time between two instants at which anybody steps.
@@ -38,18 +40,23 @@ impl Plan {
         let mut kills: Vec<Duration> =
             (0..[0, 0, 1, 2][random.usize(0..4)]).map(|_| span.mul_f64(random.f64())).collect();
         kills.sort_unstable();
-        Plan {
+        let tls = random.u8(0..100) == 0;
+        let mut plan = Plan {
             seed,
             span,
             faults: faults.ending(span),
             kills,
-            tls: random.u8(0..100) == 0,
+            halt: None,
+            tls,
             tick_max: Duration::from_millis(random.u64(2..=25)),
             skip_of_256: if random.bool() { 0 } else { random.u8(1..=64) },
             chop: random.bool().then(|| [1, 7, 100, 1_500][random.usize(0..4)]),
             pace: Duration::from_millis(random.u64(100..=2_000)),
             depth_speed: ["100ms", "500ms"][usize::from(random.u8(0..4) == 0)],
-        }
+        };
+        // Drawn last: what is added to plans leaves the older draws as they were.
+        plan.halt = (random.u8(0..8) == 0).then(|| span.mul_f64(random.f64()));
+        plan
     }
 
     /// How bytes travel in it.

@@ -5,22 +5,32 @@
 use std::time::Duration;
 
 use optiflow_base::clock::Nanos;
+use optiflow_base::ids::OrderId;
 use optiflow_base::money::{Price, Qty, Side};
 use optiflow_base::order::TimeInForce;
 use optiflow_engine::strategy::{LimitOrder, Orders, Strategy};
 use optiflow_engine::view::View;
+
+use super::sight::{Sight, Slip};
 
 /// The strategy.
 pub struct Restless {
     random: fastrand::Rng,
     pace: Duration,
     next: Nanos,
+    slip: Slip,
 }
 
 impl Restless {
-    /// One that has a whim about every `pace`.
-    pub fn new(seed: u64, pace: Duration) -> Restless {
-        Restless { random: fastrand::Rng::with_seed(seed), pace, next: Nanos(0) }
+    /// One that has a whim about every `pace`, and notes on the slip what it saw when it wanted to open a position.
+    pub fn new(seed: u64, pace: Duration, slip: Slip) -> Restless {
+        Restless { random: fastrand::Rng::with_seed(seed), pace, next: Nanos(0), slip }
+    }
+
+    fn note(&self, view: &View<'_>, order: OrderId, touch: (Price, Price)) {
+        if let Ok(mut slip) = self.slip.lock() {
+            slip.push(Sight { order, state: view.book.state(), age: view.book_age(), touch });
+        }
     }
 
     fn order(&mut self, view: &View<'_>, side: Side, touch: (Price, Price)) -> LimitOrder {
@@ -61,7 +71,12 @@ impl Strategy for Restless {
         let Some((bid, ask)) = view.book.touch().both() else { return };
         match self.random.u8(0..10) {
             0..=5 => {
-                let _ = orders.limit(self.order(view, side, (bid.price, ask.price)));
+                let touch = (bid.price, ask.price);
+                let wanted = self.order(view, side, touch);
+                // The engine gives no id to what it does not let pass.
+                if let Some(order) = orders.limit(wanted).filter(|_| !wanted.reduce_only) {
+                    self.note(view, order, touch);
+                }
             }
             6..=8 => {
                 let live = view.orders.live().count();

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use optiflow_base::ids::{OrderId, SymbolId};
 use optiflow_base::money::{Notional, Qty, Side};
 use optiflow_sim::core::Core;
-use optiflow_sim::words::Order;
+use optiflow_sim::words::{Order, OrderKey};
 
 use super::watch::Watch;
 
@@ -76,6 +76,19 @@ fn wanted(order: &Order, lives: &[Watch]) -> Result<(), String> {
     let qty = intent.qty == placed.qty || intent.reduce_only && placed.qty < intent.qty;
     let same = intent.side == placed.side && intent.price == placed.price && qty;
     if same { Ok(()) } else { Err(format!("I1: wanted {intent:?}, the exchange has {placed:?}")) }
+}
+
+/// What we say the exchange refused, it never had: an end is told on proof.
+///
+/// # Errors
+/// What is broken, in words.
+pub fn none_disowned(core: &Core, life: &Watch) -> Result<(), String> {
+    for id in &life.refused {
+        if let Some(order) = core.order(0, &OrderKey::Client(id.to_string())) {
+            return Err(format!("I7: {id} was told refused, and the exchange has it: {:?}", order.status));
+        }
+    }
+    Ok(())
 }
 
 /// Nothing was booked that did not happen: every fill of this life is the exchange's.

@@ -2,7 +2,7 @@
 //!
 //! Reads the log as storage would: intents, reports, gate. Never looks at the exchange: [`super::truth`] compares the two.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use optiflow_base::clock::Nanos;
 use optiflow_base::ids::{OrderId, SymbolId, TradeId};
@@ -17,6 +17,10 @@ pub struct Watch {
     pub intents: BTreeMap<OrderId, NewOrder>,
     /// What became of each order that was sent.
     pub orders: BTreeMap<OrderId, Told>,
+    /// Those of them that the exchange refused, as we say.
+    pub refused: Vec<OrderId>,
+    /// Those of them that may still trade.
+    alive: BTreeSet<OrderId>,
     /// Every trade that was told.
     pub fills: BTreeMap<(SymbolId, TradeId), ToldFill>,
     /// The last word on the gate.
@@ -51,6 +55,8 @@ pub struct ToldFill {
     pub price: Price,
     /// Quantity.
     pub qty: Qty,
+    /// Fee, in units of 10⁻⁸ of the margin asset.
+    pub fee: i64,
     /// When.
     pub at: Nanos,
 }
@@ -69,16 +75,16 @@ impl Watch {
                     Some(_) => Err(format!("I1: the id {} was used for two intents", order.id)),
                     None => Ok(()),
                 },
-                Action::Cancel(_) => Ok(()),
+                Action::Cancel(_) | Action::Modify { .. } => Ok(()),
             },
             LogEvent::Report(Report::Order(event)) => self.order(event),
             LogEvent::Report(Report::Gate { open, reason, .. }) => {
                 self.gate = Some((*open, *reason));
                 Ok(())
             }
-            LogEvent::Lost { count, .. } => {
+            LogEvent::Lost { count, room } => {
                 self.lost += count;
-                Ok(())
+                Err(format!("I8: {room:?} lost {count} log events to a full ring"))
             }
             LogEvent::Denied { .. }
             | LogEvent::Report(Report::Position { .. } | Report::Wallet { .. } | Report::Usage(_))
@@ -90,19 +96,22 @@ impl Watch {
 
     /// Orders that may still trade, as far as we say.
     pub fn live(&self) -> impl Iterator<Item = (OrderId, &Told)> {
-        self.orders.iter().filter(|(_, told)| !told.ended).map(|(id, told)| (*id, told))
+        self.alive.iter().filter_map(|id| self.orders.get(id).map(|told| (*id, told)))
     }
 
     fn order(&mut self, event: &OrderEvent) -> Result<(), String> {
         let id = event.order;
         let told = self.orders.entry(id).or_default();
+        if !told.ended && !matches!(event.change, OrderChange::Denied(_)) {
+            self.alive.insert(id);
+        }
         match event.change {
-            OrderChange::Filled { trade, price, qty, total, .. } => {
+            OrderChange::Filled { trade, price, qty, total, fee, .. } => {
                 told.filled += qty;
                 if told.filled != total {
                     return Err(format!("I3: {id} told a total of {total} when its fills sum to {}", told.filled));
                 }
-                let fill = ToldFill { order: id, price, qty, at: event.at };
+                let fill = ToldFill { order: id, price, qty, fee, at: event.at };
                 match self.fills.insert((event.symbol, trade), fill) {
                     Some(before) => {
                         return Err(format!("I3: trade {} was booked twice: {before:?}, {fill:?}", trade.0));
@@ -123,11 +132,18 @@ impl Watch {
                     return Err(format!("I7: {id} was over and then {change:?}"));
                 }
                 (told.ended, told.unknown) = (true, false);
+                self.alive.remove(&id);
+                if matches!(change, OrderChange::Refused { .. }) {
+                    self.refused.push(id);
+                }
             }
             OrderChange::Denied(_)
             | OrderChange::Sent
             | OrderChange::CancelSent
-            | OrderChange::CancelRefused { .. } => {}
+            | OrderChange::CancelRefused { .. }
+            | OrderChange::ModifySent
+            | OrderChange::Modified { .. }
+            | OrderChange::ModifyRefused { .. } => {}
         }
         // The exchange shortens what may only reduce to what there is to reduce.
         let short = |intent: &NewOrder| !intent.reduce_only && intent.qty > told.filled;

@@ -40,6 +40,10 @@ pub fn run(args: &BacktestArgs) -> ExitCode {
 
 /// Runs, writes the reports, and answers the summary, also as one line of JSON.
 fn backtest(args: &BacktestArgs) -> Result<(Summary, String), Problem> {
+    // The flag `--market` cannot be required where `--data` excludes it.
+    if args.seed.is_some() && args.market.is_none() {
+        return Err(Problem::Usage("--seed is for a synthetic --market; recordings have none".to_owned()));
+    }
     if stages::is_wanted(args)? {
         return stages::run(args);
     }
@@ -161,7 +165,7 @@ fn summarise<T>(
 }
 
 /// CPU time of this process so far, all threads, those that ended included.
-pub(super) fn cpu_time() -> Duration {
+pub(crate) fn cpu_time() -> Duration {
     let spent = clock_gettime(ClockId::ProcessCPUTime);
     let nanos = u32::try_from(spent.tv_nsec).unwrap_or_default();
     Duration::new(u64::try_from(spent.tv_sec).unwrap_or_default(), nanos)

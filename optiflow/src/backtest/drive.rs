@@ -1,7 +1,7 @@
 //! The run itself: the strategy at its times, the tape at its own, and every answer to both.
 //!
-//! The tape looks on between the strategy's wakes; that changes nothing for the strategy. It also bounds memory: the
-//! books drop what both have read only when somebody wakes.
+//! The tape looks on between the strategy's wakes; that changes nothing for the strategy. Its samples also bound memory:
+//! the books drop what both have read only when the run stops.
 
 use std::rc::Rc;
 
@@ -14,6 +14,7 @@ use optiflow_sim::replay::{ReplayConfig, ReplayError};
 use super::output::Tape;
 use super::source::{Passed, Source};
 use crate::problem::Problem;
+use crate::report::returns::SHORTEST_NS;
 
 /// What a run came to.
 pub struct Run<T> {
@@ -45,7 +46,7 @@ impl Trader for Nobody {
 /// Runs `trader` over all of `source`.
 pub fn drive<T: Trader>(config: &ReplayConfig, source: Source, trader: T, tape: Tape) -> Result<Run<T>, Problem> {
     let passed = source.passed();
-    let mut watched = Watched { trader, tape };
+    let mut watched = Watched { trader, tape, looked_ns: i64::MIN, is_busy: false };
     let mut replay = Replay::new(config, Feed::streamed(source)).map_err(|error| feed_problem(&error))?;
     let failed = |error: ReplayError| feed_problem(&error);
     let Some(first_ns) = replay.first_ns().map_err(failed)? else {
@@ -56,15 +57,12 @@ pub fn drive<T: Trader>(config: &ReplayConfig, source: Source, trader: T, tape: 
     let mut wakes = 0;
     let mut next = watched.trader.start(first_ns);
     let mut sample = after(first_ns);
-    let (mut reached, mut version, mut is_busy) = (first_ns, 0, false);
     loop {
-        let look = if is_busy { reached + LOOK_NS } else { i64::MAX };
-        let at = next.unwrap_or(i64::MAX).min(sample).min(look).min(watched.tape.next_due());
+        let at = next.unwrap_or(i64::MAX).min(sample);
         if !replay.advance(at, &mut watched).map_err(failed)? {
             break;
         }
-        reached = at;
-        watched.tape.look(at, replay.local());
+        watched.look(at, replay.local());
         if next == Some(at) {
             wakes += 1;
             let before = replay.local().version();
@@ -77,15 +75,14 @@ pub fn drive<T: Trader>(config: &ReplayConfig, source: Source, trader: T, tape: 
         if sample == at {
             watched.tape.sample(at, replay.local());
             sample = after(at);
-        }
-        if replay.local().version() != version {
-            version = replay.local().version();
-            is_busy = replay.local().orders().iter().any(|order| !order.image.status.is_end());
+            if watched.tape.is_still() {
+                sample = sample.max(quiet(at, replay.next_ns().min(next.unwrap_or(i64::MAX))));
+            }
         }
         watched.tape.check()?;
     }
     watched.tape.end(passed.last_ns.get().unwrap_or(first_ns), replay.local());
-    let Watched { trader, tape } = watched;
+    let Watched { trader, tape, .. } = watched;
     Ok(Run { trader, tape, outcome: replay.outcome(wakes), first_ns, passed })
 }
 
@@ -93,6 +90,9 @@ pub fn drive<T: Trader>(config: &ReplayConfig, source: Source, trader: T, tape: 
 struct Watched<T> {
     trader: T,
     tape: Tape,
+    looked_ns: i64,
+    /// Are orders of ours at the exchange, as far as is known?
+    is_busy: bool,
 }
 
 impl<T: Trader> Trader for Watched<T> {
@@ -106,17 +106,36 @@ impl<T: Trader> Trader for Watched<T> {
 
     fn answer(&mut self, answer: &Answer, local: &Local) {
         self.tape.answer(answer, local);
+        self.is_busy = local.orders().iter().any(|order| order.image.status.is_active());
         self.trader.answer(answer, local);
     }
 
     fn funding(&mut self, funding: &Funding, local: &Local) {
         self.trader.funding(funding, local);
     }
+
+    #[inline]
+    fn look_ns(&self) -> i64 {
+        let touch = if self.is_busy { self.looked_ns.saturating_add(LOOK_NS) } else { i64::MAX };
+        self.tape.next_due().min(touch)
+    }
+
+    fn look(&mut self, now: i64, local: &Local) {
+        self.looked_ns = now;
+        self.tape.look(now, local);
+    }
 }
 
 /// The next whole second after `now`.
 const fn after(now: i64) -> i64 {
     (now.div_euclid(SAMPLE_NS) + 1) * SAMPLE_NS
+}
+
+/// The last whole second before `next`, until when nothing happens, but no period may end unseen.
+const fn quiet(now: i64, next: i64) -> i64 {
+    let last = next.saturating_sub(1).div_euclid(SAMPLE_NS) * SAMPLE_NS;
+    let border = (now.div_euclid(SHORTEST_NS) + 1) * SHORTEST_NS;
+    if last < border { last } else { border }
 }
 
 fn feed_problem(error: &ReplayError) -> Problem {
@@ -131,6 +150,5 @@ fn feed_problem(error: &ReplayError) -> Problem {
 
 /// Time between two rows of the equity curve.
 const SAMPLE_NS: i64 = 1_000_000_000;
-/// While orders are open the tape looks at least this often: a markout is measured only at a moment that is stopped at,
-/// and the moment is known only once the fill was seen.
+/// While orders are open, what they touch is looked at this often.
 const LOOK_NS: i64 = 100_000_000;

@@ -111,6 +111,11 @@ impl Tape {
         }
     }
 
+    /// Has nothing changed for so long that it is not written any more?
+    pub const fn is_still(&self) -> bool {
+        self.unchanged > UNCHANGED_MAX
+    }
+
     /// Writes where every symbol stands at the end: after the last row of the market, and after the last answer.
     pub fn end_with(&mut self, market_ns: i64, standings: &[Option<Standing>]) {
         self.shown.copy_from_slice(standings);

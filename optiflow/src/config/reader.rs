@@ -52,6 +52,12 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// A mistake in the syntax: where and what, without the line itself, in which somebody may have written a key.
+pub fn syntax(text: &str, error: &toml::de::Error) -> String {
+    let line = error.span().map_or(1, |span| Reader::new(text).line(span.start));
+    format!("line {line}: {}", error.message())
+}
+
 impl<'a> Section<'a> {
     /// The table `[key]`.
     pub fn child(&self, key: &'static str) -> Section<'a> {

@@ -13,7 +13,7 @@ use std::thread::JoinHandle;
 use optiflow_sim::binance::faults::Faults;
 use tokio::sync::mpsc;
 
-mod certificate;
+pub(crate) mod certificate;
 mod command;
 mod doors;
 mod error;

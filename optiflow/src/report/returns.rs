@@ -177,6 +177,8 @@ struct Period {
     least: u64,
 }
 
+/// The shortest period: who samples where one ends, and where something changes, has sampled enough.
+pub const SHORTEST_NS: i64 = HOUR_NS / 12;
 const HOUR_NS: i64 = 3_600_000_000_000;
 const YEAR_NS: f64 = 365.0 * 24.0 * HOUR_NS as f64;
 const CALMAR_LEAST_NS: f64 = 30.0 * 24.0 * HOUR_NS as f64;
@@ -186,7 +188,7 @@ const CALMAR_LEAST_NS: f64 = 30.0 * 24.0 * HOUR_NS as f64;
 const PERIODS: [Period; 3] = [
     Period { name: "1 day", nanos: 24 * HOUR_NS, least: 60 },
     Period { name: "1 hour", nanos: HOUR_NS, least: 168 },
-    Period { name: "5 minutes", nanos: HOUR_NS / 12, least: 287 },
+    Period { name: "5 minutes", nanos: SHORTEST_NS, least: 287 },
 ];
 
 #[cfg(test)]

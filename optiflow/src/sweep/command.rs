@@ -24,6 +24,7 @@ use super::stages::Stages;
 use super::tables::{self, Ranked, rank, write_whole};
 use super::workers::{Ran, work};
 use super::world::{Opened, World};
+use crate::backtest::command::cpu_time;
 use crate::backtest::stages;
 use crate::cli::SweepArgs;
 use crate::problem::Problem;
@@ -67,9 +68,11 @@ pub struct Report {
     pub read_seconds: f64,
     /// How long the runs took, all together.
     pub seconds: f64,
-    /// Runs in that time.
+    /// CPU time of the runs, all threads.
+    pub cpu_seconds: f64,
+    /// Runs by time.
     pub runs_per_second: f64,
-    /// Rows in that time.
+    /// Rows by time.
     pub rows_per_second: f64,
     /// What the runs are sorted by.
     pub sort: &'static str,
@@ -125,9 +128,9 @@ impl<W: World> Sweep<'_, W> {
         let others = sweep.journal.len() - skipped;
         let rows_of = |at: &usize| sweep.world.market(&sweep.plan.points[*at].job).0;
         let (rows, rows_todo) = (rows_of(&0), todo.iter().map(rows_of).sum::<u64>());
-        let begun = Instant::now();
+        let (begun, spent) = (Instant::now(), cpu_time());
         sweep.run_all(jobs, &todo, &keys, rows_todo)?;
-        let seconds = begun.elapsed().as_secs_f64();
+        let (seconds, cpu_seconds) = (begun.elapsed().as_secs_f64(), (cpu_time() - spent).as_secs_f64());
         let (words, best) = sweep.write_tables(&keys)?;
         let per_second = |count: f64| if todo.is_empty() { 0.0 } else { count / seconds.max(f64::MIN_POSITIVE) };
         Ok(Report {
@@ -140,6 +143,7 @@ impl<W: World> Sweep<'_, W> {
             packed_bytes: room.taken(),
             read_seconds,
             seconds,
+            cpu_seconds,
             runs_per_second: per_second(todo.len() as f64),
             rows_per_second: per_second(rows_todo as f64),
             sort: args.sort.name(),

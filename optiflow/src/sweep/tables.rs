@@ -103,7 +103,10 @@ fn shown(metric: Metric, value: Option<f64>) -> String {
         | Metric::Funding
         | Metric::Turnover
         | Metric::MaxDrawdown
-        | Metric::Sharpe => format!("{value:.2}"),
+        | Metric::Sharpe => {
+            let text = format!("{value:.2}");
+            if text == "-0.00" { "0.00".to_owned() } else { text }
+        }
     }
 }
 

@@ -49,8 +49,8 @@ pub fn work<W: World>(
             on_beat(desk.passed.load(Ordering::Relaxed));
         }
         // A thread that panicked has printed why; joining it here keeps the rows of the others.
-        let all_ended = threads.into_iter().map(|thread| thread.join().is_ok()).fold(true, |all, ended| all && ended);
-        outcome.and(if all_ended { Ok(()) } else { Err(Problem::Failed("a run ended unexpectedly".to_owned())) })
+        let lost = threads.into_iter().map(|thread| thread.join()).filter(Result::is_err).count();
+        outcome.and(if lost == 0 { Ok(()) } else { Err(Problem::Failed("a run ended unexpectedly".to_owned())) })
     })
 }
 

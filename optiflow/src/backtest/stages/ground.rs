@@ -89,6 +89,13 @@ pub(crate) fn settings(args: &BacktestArgs, config: &Config) -> Result<Settings,
         (None, _) => Default::default(),
     };
     file.latency = file.latency.or(config.paper.latency.clone());
+    let asked = args.terms.over(&file.terms);
+    if asked.stp.is_some() || asked.orders_ten_seconds.is_some() || asked.orders_minute.is_some() {
+        let text = "stp, orders_ten_seconds and orders_minute are for the strategies grid and script: the live stages meet \
+            the exchange's own; leave them out, or limit orders in [risk]";
+        return Err(Problem::Usage(text.to_owned()));
+    }
+    file.terms.wallet = file.terms.wallet.or(Some(WALLET));
     let args = BacktestArgs { strategy: Some(StrategyName::ScalpingV1), ..args.clone() };
     let settings = Settings::over(&args, file)?;
     if settings.compatible {
@@ -140,20 +147,16 @@ fn core(settings: &Settings, listings: &[Listing]) -> Result<CoreConfig, Problem
         partial_fills: settings.partial_fills,
         ..MatchingRules::default()
     };
-    let margin = settings.terms.margin;
-    let usual = VenueRules::default();
+    let margin = settings.terms.margin.ok_or_else(|| Problem::Failed("the account has no wallet".to_owned()))?;
     Ok(CoreConfig {
         listings: listings.to_vec(),
-        wallet: margin.map_or(WALLET, |margin| margin.wallet),
-        leverage: margin.map_or(LEVERAGE, |margin| margin.leverage),
+        wallet: margin.wallet,
+        leverage: margin.leverage,
         maker_fee_ppm: settings.maker_fee_ppm,
         taker_fee_ppm: settings.taker_fee_ppm,
         speed: 1.0,
         start: Nanos(0),
-        rules: VenueRules {
-            matching,
-            liquidation_fee_ppm: margin.map(|margin| margin.liquidation_fee_ppm).or(usual.liquidation_fee_ppm),
-        },
+        rules: VenueRules { matching, liquidation_fee_ppm: Some(margin.liquidation_fee_ppm) },
     })
 }
 
@@ -230,7 +233,6 @@ fn text_of(path: &Path) -> Result<String, Problem> {
 const EPOCH: u32 = 1;
 /// What the simulated exchange's test account has.
 const WALLET: Notional = Notional::from_units(10_000 * UNITS as i128);
-const LEVERAGE: u32 = 20;
 /// Request weight that Binance allows an address in a minute.
 const WEIGHT_MINUTE: u32 = 2_400;
 /// The demo's limits, for whatever the market has.

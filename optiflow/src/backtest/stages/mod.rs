@@ -6,6 +6,7 @@
 use optiflow_backtest::stages::observer::SymbolStanding;
 use optiflow_backtest::stages::{self, Outcome};
 use optiflow_base::clock::Nanos;
+use optiflow_base::money::{Notional, Qty};
 use optiflow_sim::words::Listing;
 use serde_json::{Map, Value};
 
@@ -84,7 +85,7 @@ fn summarise(
 ) -> Summary {
     let cpu_seconds = cpu_time().as_secs_f64();
     let time = |at: Nanos| i64::try_from(at.0).unwrap_or(i64::MAX);
-    let sum = |part: fn(&SymbolSummary) -> f64, symbols: &[SymbolSummary]| symbols.iter().map(part).sum::<f64>();
+    let sum = |part: fn(&SymbolStanding) -> Notional| outcome.symbols.iter().map(part).sum::<Notional>().as_f64();
     let symbols: Vec<SymbolSummary> =
         listings.iter().zip(&outcome.symbols).map(|(listing, standing)| symbol(&listing.name, standing)).collect();
     Summary {
@@ -93,12 +94,12 @@ fn summarise(
         cpu_seconds,
         rows_per_cpu_second: outcome.rows as f64 / cpu_seconds.max(f64::MIN_POSITIVE),
         event_log_hash: format!("{:016x}", outcome.hash),
-        position: sum(|symbol| symbol.position, &symbols),
-        balance: sum(|symbol| symbol.balance, &symbols),
-        fees: sum(|symbol| symbol.fees, &symbols),
+        position: outcome.symbols.iter().map(|symbol| symbol.position).sum::<Qty>().as_f64(),
+        balance: sum(|symbol| symbol.balance),
+        fees: sum(|symbol| symbol.fees),
         equity: tape.last_equity().map(|equity| equity.as_f64()),
         fills: symbols.iter().map(|symbol| symbol.fills).sum(),
-        turnover: sum(|symbol| symbol.turnover, &symbols),
+        turnover: sum(|symbol| symbol.turnover),
         answers: outcome.answers,
         refusals: 0,
         exchange: Value::Null,

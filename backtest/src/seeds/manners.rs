@@ -1,0 +1,106 @@
+//! How our process behaves towards the exchange, seen at its door: what was refused for asking too much, and what was
+//! asked although silence had been demanded.
+//!
+//! Watches one life of the process; changes nothing.
+
+use std::time::Duration;
+
+use optiflow_base::clock::Nanos;
+use optiflow_base::rest::RestReply;
+
+/// What was seen at the door.
+#[derive(Debug, Default)]
+pub struct Manners {
+    /// Requests that were refused with 429 or 418, over REST or on a socket.
+    pub refused: u64,
+    /// From when on our process knows that it must be silent, and until when.
+    silence: Option<(Nanos, Nanos)>,
+    /// The first rule that was broken, in words.
+    broken: Option<String>,
+}
+
+impl Manners {
+    /// The exchange answered a call with this status.
+    pub fn answered(&mut self, status: u16) {
+        self.refused += u64::from(is_limit(status));
+    }
+
+    /// Our process is handed an answer.
+    pub fn told(&mut self, now: Nanos, reply: &RestReply) {
+        if let Some(until) = reply.usage.blocked_until.filter(|_| is_limit(reply.status)) {
+            self.keep_silent(now, until);
+        }
+    }
+
+    /// The exchange writes a frame to our process.
+    pub fn frame_out(&mut self, now: Nanos, text: &str) {
+        let status = [(",\"status\":429,", 429), (",\"status\":418,", 418)];
+        let Some((_, status)) = status.into_iter().find(|(words, _)| text.contains(words)) else { return };
+        self.answered(status);
+        // Where only orders are too many, cancels still go.
+        if text.contains(TOO_MANY_ORDERS) {
+            return;
+        }
+        let until = text.split("\"retryAfter\":").nth(1).and_then(|rest| {
+            let digits = rest.split(|c: char| !c.is_ascii_digit()).next()?;
+            digits.parse().ok()
+        });
+        if let Some(until) = until {
+            self.keep_silent(now, Nanos::from_millis(until));
+        }
+    }
+
+    /// Our process asks for something.
+    pub fn asks(&mut self, now: Nanos, what: &str) {
+        // What left before the answer was heard is no offence.
+        let knows = |(since, until): &(Nanos, Nanos)| *since + GRACE < now && now < *until;
+        if let Some((since, until)) = self.silence.filter(knows) {
+            let seconds = |nanos: u64| Duration::from_nanos(nanos).as_secs_f64();
+            let (asked, left) = (seconds(now.since(since)), seconds(until.since(now)));
+            let text = format!("I12: {what} asked for {asked:.3} s after silence was demanded for {left:.3} s more");
+            self.broken.get_or_insert(text);
+        }
+    }
+
+    /// The first rule that was broken.
+    ///
+    /// # Errors
+    /// That rule, in words.
+    pub fn check(&self) -> Result<(), String> {
+        self.broken.clone().map_or(Ok(()), Err)
+    }
+
+    fn keep_silent(&mut self, now: Nanos, until: Nanos) {
+        let (since, before) = self.silence.filter(|(_, before)| now < *before).unwrap_or((now, until));
+        self.silence = Some((since, until.max(before)));
+    }
+}
+
+const fn is_limit(status: u16) -> bool {
+    matches!(status, 429 | 418)
+}
+
+/// What is on its way when silence is demanded has arrived after this: pieces of frames, turns that are skipped.
+const GRACE: Duration = Duration::from_secs(1);
+/// The code that only new orders are refused with.
+const TOO_MANY_ORDERS: &str = "\"code\":-1015";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_asks_while_banned_is_noticed_and_who_had_asked_already_is_not() {
+        let at = Nanos::from_millis;
+        let mut manners = Manners::default();
+        manners.frame_out(
+            at(1_000),
+            r#"{"id":1,"status":418,"error":{"code":-1003,"data":{"serverTime":1,"retryAfter":9000}}}"#,
+        );
+        manners.asks(at(1_900), "order.place");
+        manners.asks(at(9_000), "order.place");
+        assert_eq!((manners.check(), manners.refused), (Ok(()), 1));
+        manners.asks(at(5_000), "order.place");
+        assert!(manners.check().unwrap_err().starts_with("I12: order.place"));
+    }
+}
