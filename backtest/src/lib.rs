@@ -9,6 +9,7 @@ pub mod control;
 pub mod far_end;
 pub mod leash;
 pub mod links;
+pub mod listing;
 pub mod seam;
 pub mod seeds;
 pub mod stages;

@@ -61,13 +61,40 @@ fn funding_and_a_liquidation_reach_the_reports() {
     // Taken at 5 bps, closed at 5 bps and 1.25 %.
     let fees = 200.2 * 0.0005 + 200.0 * 0.013;
     assert!((summary["fees"].as_f64().unwrap() - fees).abs() < 1e-9, "{summary:#}");
-    let peers = run(&folder, &data, &script, &["--wallet", "12", "--compatible"]);
+    let peers = run(&folder, &data, &script, &["--compatible"]);
     let summary = peers.json();
     assert_eq!(
         (&summary["funding"], &summary["terms"]["wallet"]),
         (&serde_json::Value::Null, &serde_json::Value::Null)
     );
     assert_eq!(summary["position"], 2.0);
+    for (flag, value) in [
+        ("--wallet", "12"),
+        ("--leverage", "5"),
+        ("--liquidation-fee", "1%"),
+        ("--min-notional", "5"),
+        ("--orders-ten-seconds", "3"),
+        ("--orders-minute", "3"),
+        ("--stp", "none"),
+    ] {
+        let said = run(&folder, &data, &script, &[flag, value, "--compatible"]);
+        assert!(said.code == 2 && said.err.contains(&format!("{flag} is of the realistic rules")), "{}", said.err);
+    }
+}
+
+#[test]
+fn scripts_that_ask_for_nothing_or_for_impossible_prices_are_refused() {
+    let folder = Folder::new("terms-scripts");
+    let data = store(&folder);
+    for text in ["", "\n", HEADER] {
+        let said = run(&folder, &data, text, &[]);
+        assert!(said.code == 2 && said.err.contains("nothing is asked for; give lines of t_ns,verb"), "{}", said.err);
+    }
+    let script = format!("{HEADER}2000000000,submit,1,BUY,99.06,1,GTC,LIMIT,,\n");
+    let said = run(&folder, &data, &script, &[]);
+    assert!(said.code == 2 && said.err.contains("line 2") && said.err.contains("99.06"), "{}", said.err);
+    assert!(said.err.contains("the nearest is 99.1"), "{}", said.err);
+    assert_eq!(run(&folder, &data, &script, &["--compatible"]).json()["answers"], 1);
 }
 
 #[test]
@@ -114,9 +141,27 @@ fn the_live_stages_tell_the_account_they_had_and_refuse_terms_that_are_not_their
         (&["--orders-minute", "5"], "orders_minute"),
         (&["--seed", "3"], "--market"),
         (&["--compatible"], "conventions"),
+        (&["--queue", "fifo"], "single orders"),
     ] {
         let said = run(flags);
         assert!(said.code == 2 && said.err.contains(says), "{flags:?}: {} {}", said.code, said.err);
+    }
+}
+
+#[test]
+fn a_file_with_orders_and_a_strategy_that_has_none_is_refused() {
+    let folder = Folder::new("terms-both");
+    let (data, out, config, script) =
+        (store(&folder), folder.path("out"), folder.path("both.toml"), folder.path("script.csv"));
+    fs::write(&script, HEADER).unwrap();
+    let symbol = "[[symbol]]\nname = \"AUSDT\"\nstrategy = \"scalping_v1\"\norder_notional_max = \"500\"\n\
+        position_notional_max = \"600\"\nopen_orders_max = 4\nprice_band_bps = 100\n[symbol.scalping_v1]\n\
+        [risk]\norders_ten_seconds = 100\norders_minute = 600\nweight_minute = 1200\nquote_age_max = \"2s\"\n";
+    for more in ["", symbol] {
+        let text = format!("mode = \"paper\"\n[backtest]\nstrategy = \"scalping_v1\"\nscript = {script:?}\n{more}");
+        fs::write(&config, text).unwrap();
+        let said = optiflow(&["backtest", "--data", &data, "--config", &config, "--out", &out]);
+        assert!(said.code == 2 && said.err.contains("leave one of them out"), "{} {}", said.code, said.err);
     }
 }
 
@@ -142,6 +187,9 @@ fn latencies_are_drawn_from_what_a_session_measured() {
     assert_eq!((&one["latency"]["seed"], &one["answers"]), (&1.into(), &8.into()));
     assert_eq!(seeded(1).json()["event_log_hash"], one["event_log_hash"]);
     assert!((2..9).any(|seed| seeded(seed).json()["event_log_hash"] != one["event_log_hash"]));
+    let script_file = format!("session:{}", folder.path("script.csv"));
+    let foreign = run(&folder, &data, &script, &["--latency", &script_file]);
+    assert!(foreign.code == 2 && foreign.err.contains("this is no session database"), "{}", foreign.err);
     let missing = run(&folder, &data, &script, &["--latency", "session:nowhere.db"]);
     assert!(missing.code == 2 && missing.err.contains("nowhere.db"), "{}", missing.err);
 }

@@ -127,16 +127,36 @@ fn files_of_several_symbols_run_side_by_side() {
 }
 
 #[test]
+fn a_made_up_market_has_an_exact_queue() {
+    let folder = Folder::new("fifo");
+    let run = |out: &str, more: &[&str]| {
+        let out = folder.path(out);
+        let common = ["backtest", "--market", "synthetic:ETHUSDT,BTCUSDT", "--for", "60s", "--out", &out, "--json"];
+        well(optiflow(&[&common[..], more].concat())).json()
+    };
+    let exact = |out| run(out, &["--queue", "fifo"]);
+    let (one, two, estimated) = (exact("one"), exact("two"), run("estimated", &[]));
+    assert_eq!((&one["event_log_hash"], &one["queue"]), (&two["event_log_hash"], &"fifo".into()));
+    assert_ne!(one["event_log_hash"], estimated["event_log_hash"]);
+    assert!(one["fills"].as_u64().unwrap() > 0, "{one:#}");
+    // One of the two, and the other way round than the market lists them.
+    let alone = run("alone", &["--queue", "fifo", "--symbol", "BTCUSDT"]);
+    assert_eq!(alone["symbol"], "BTCUSDT");
+    for counts in [&one["exchange"], &estimated["exchange"]] {
+        assert!(counts["limited"].is_u64() && counts["no_margin"].is_u64(), "{one:#}");
+    }
+}
+
+#[test]
 fn what_the_stages_cannot_do_is_refused_before_anything_runs() {
     let folder = Folder::new("refused");
     let config = folder.path("paper.toml");
     fs::write(&config, CONFIG).unwrap();
     let out = folder.path("out");
     let common = ["backtest", "--out", &out, "--market", "synthetic"];
-    let table: [(&[&str], &str); 6] = [
+    let table: [(&[&str], &str); 5] = [
         (&[], "never ends"),
         (&["--for", "1s", "--compatible"], "compatible"),
-        (&["--for", "1s", "--queue", "fifo"], "single orders"),
         (&["--for", "1s", "--strategy", "grid"], "for strategies of the engine"),
         (&["--for", "1s", "--symbol", "XRPUSDT", "--config", &config], "XRPUSDT"),
         (&["--for", "1s", "--config", &config], "has no ETHUSDT"),

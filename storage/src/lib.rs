@@ -19,6 +19,7 @@ pub mod schema;
 pub mod session;
 pub mod storage;
 pub mod summary;
+pub mod word;
 mod writer;
 
 pub use database::next_epoch;

@@ -14,6 +14,7 @@ use crate::latency::Latencies;
 use crate::ledger::Fill;
 use crate::orders::OrderRecord;
 use crate::session::SessionInfo;
+use crate::word::OrderWord;
 use crate::writer::Writer;
 
 /// Writes the rows of one session.
@@ -50,13 +51,14 @@ impl Rows {
     }
 
     pub(crate) fn order_event(&mut self, now: Nanos, event: &OrderEvent) {
-        let (what, value) = change_text(&event.change);
+        let (what, value) = change_word(&event.change);
         let (at, exchange_ms) = (nanos(event.at), event.exchange_ms.cast_signed());
-        let values = params![self.session, raw(event.order), at, exchange_ms, what, value];
+        let values = params![self.session, raw(event.order), at, exchange_ms, what.name(), value];
         self.writer.write(now, INSERT_ORDER_EVENT, values);
         if let OrderChange::Modified { qty, .. } = event.change {
             // An event has one number, and terms are two.
-            let values = params![self.session, raw(event.order), at, exchange_ms, "modified_qty", Some(qty.units())];
+            let what = OrderWord::ModifiedQty.name();
+            let values = params![self.session, raw(event.order), at, exchange_ms, what, Some(qty.units())];
             self.writer.write(now, INSERT_ORDER_EVENT, values);
         }
     }
@@ -241,22 +243,22 @@ const fn gate_text(reason: GateReason) -> &'static str {
     }
 }
 
-fn change_text(change: &OrderChange) -> (&'static str, Option<i64>) {
+fn change_word(change: &OrderChange) -> (OrderWord, Option<i64>) {
     match *change {
-        OrderChange::Denied(_) => ("denied", None),
-        OrderChange::Sent => ("sent", None),
-        OrderChange::Accepted { exchange_id } => ("accepted", Some(exchange_id.0.cast_signed())),
-        OrderChange::Refused { code } => ("refused", Some(i64::from(code))),
-        OrderChange::Unknown => ("unknown", None),
-        OrderChange::Filled { trade, .. } => ("filled", Some(trade.0.cast_signed())),
-        OrderChange::CancelSent => ("cancel_sent", None),
-        OrderChange::CancelRefused { code } => ("cancel_refused", Some(i64::from(code))),
-        OrderChange::ModifySent => ("modify_sent", None),
-        OrderChange::Modified { price, .. } => ("modified", Some(price.units())),
-        OrderChange::ModifyRefused { code } => ("modify_refused", Some(i64::from(code))),
-        OrderChange::Done => ("done", None),
-        OrderChange::Cancelled => ("cancelled", None),
-        OrderChange::Expired => ("expired", None),
+        OrderChange::Denied(_) => (OrderWord::Denied, None),
+        OrderChange::Sent => (OrderWord::Sent, None),
+        OrderChange::Accepted { exchange_id } => (OrderWord::Accepted, Some(exchange_id.0.cast_signed())),
+        OrderChange::Refused { code } => (OrderWord::Refused, Some(i64::from(code))),
+        OrderChange::Unknown => (OrderWord::Unknown, None),
+        OrderChange::Filled { trade, .. } => (OrderWord::Filled, Some(trade.0.cast_signed())),
+        OrderChange::CancelSent => (OrderWord::CancelSent, None),
+        OrderChange::CancelRefused { code } => (OrderWord::CancelRefused, Some(i64::from(code))),
+        OrderChange::ModifySent => (OrderWord::ModifySent, None),
+        OrderChange::Modified { price, .. } => (OrderWord::Modified, Some(price.units())),
+        OrderChange::ModifyRefused { code } => (OrderWord::ModifyRefused, Some(i64::from(code))),
+        OrderChange::Done => (OrderWord::Done, None),
+        OrderChange::Cancelled => (OrderWord::Cancelled, None),
+        OrderChange::Expired => (OrderWord::Expired, None),
     }
 }
 

@@ -127,7 +127,11 @@ fn a_restart_follows_old_orders_and_counts_their_fills_once() {
     ]);
     let summary = world.storage.finish("completed", world.now).unwrap();
     assert_eq!((summary.fills.fills, summary.fills.duplicates, summary.fills.unbooked), (1, 1, 0));
-    assert_eq!(summary.symbols[0].position.to_string(), "0", "it is in the position that the exchange states at the start");
+    assert_eq!(
+        summary.symbols[0].position.to_string(),
+        "0",
+        "it is in the position that the exchange states at the start"
+    );
     assert_eq!(query(&path, "SELECT session_id, side, state, filled FROM orders"), ["1 buy cancelled 200000"]);
     assert_eq!(query(&path, "SELECT session_id, trade_id, side FROM fills ORDER BY 2"), ["1 71 buy", "2 72 buy"]);
     assert_eq!(query(&path, "SELECT epoch, outcome FROM sessions ORDER BY id"), ["7 -", "8 completed"]);

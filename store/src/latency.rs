@@ -31,10 +31,13 @@ pub fn read(path: &Path) -> Result<Vec<LatencyRow>, StoreError> {
         .and_then(|file| file.take(NPY_MAGIC.len() as u64).read_to_end(&mut magic))
         .map_err(|error| StoreError::io(path, "open the latency table", error))?;
     let is_array = magic.starts_with(&ZIP_MAGIC) || magic == NPY_MAGIC;
-    let rows = if is_array { read_array(path)? } else { read_csv(path)? };
-    if rows.is_empty() {
-        return Err(StoreError::new(path, Place::Whole, Trouble::Empty));
-    }
+    let rows = if is_array { read_array(path) } else { read_csv(path) };
+    let rows = match rows {
+        Ok(rows) if rows.is_empty() => return Err(empty(path)),
+        Err(error) if matches!(error.trouble, Trouble::Empty) => return Err(empty(path)),
+        Ok(rows) => rows,
+        Err(error) => return Err(error),
+    };
     for (index, pair) in (1..).zip(rows.windows(2)) {
         let behind_ns = pair[0].request.saturating_sub(pair[1].request);
         if behind_ns > 0 {
@@ -94,6 +97,11 @@ fn read_csv(path: &Path) -> Result<Vec<LatencyRow>, StoreError> {
         }
     }
     Ok(rows)
+}
+
+fn empty(path: &Path) -> StoreError {
+    let what = "tells no latency; give at least one measured request, req_ts,exch_ts,resp_ts in ns, or another latency";
+    StoreError::new(path, Place::Whole, Trouble::Request(what))
 }
 
 fn too_long(path: &Path) -> StoreError {

@@ -167,8 +167,8 @@ fn unpacked(archive: &[u8]) -> Vec<u8> {
 fn latency_tables_are_refused_by_row() {
     let scratch = Scratch::new("latency");
     let table = [
-        ("", "holds no event"),
-        ("req_ts,exch_ts,resp_ts\n", "holds no event"),
+        ("", "tells no latency; give at least one measured request"),
+        ("req_ts,exch_ts,resp_ts\n", "tells no latency; give at least one measured request"),
         ("a,b\n1,2\n", "does not begin with `req_ts,exch_ts,resp_ts`"),
         ("req_ts,exch_ts,resp_ts\n1,2,3\n1,x,3\n", "line 3: \"1,x,3\" is not three whole numbers"),
         ("req_ts,exch_ts,resp_ts\n5,6,7\n4,5,6\n", "row 1: is not sorted: the local time goes back by 1 ns"),

@@ -166,7 +166,7 @@ fn refused_connects_back_off_within_bounds_and_take_turns_between_addresses() {
         assert_eq!(seen, refused);
         let waited = Duration::from_nanos(at.since(now));
         assert!(waited >= whole / 2 && waited <= whole + Duration::from_millis(1), "{waited:?} of {whole:?}");
-        whole = (whole * 2).min(Duration::from_secs(30));
+        whole = (whole * 2).min(Limits::market().backoff_cap);
         now = at;
     }
     dialer.set_answer(Answer::Accept);

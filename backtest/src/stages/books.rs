@@ -54,9 +54,9 @@ impl Books {
         self.symbols[symbol.index()].best
     }
 
-    pub(super) fn standing(&self, at: Nanos) -> Standing<'_> {
+    pub(super) fn standing(&self, at: Nanos, heard: Nanos) -> Standing<'_> {
         let profit: Notional = self.symbols.iter().map(SymbolStanding::profit).sum();
-        Standing { at, symbols: &self.symbols, wallet: self.wallet, equity: self.start + profit }
+        Standing { at, heard, symbols: &self.symbols, wallet: self.wallet, equity: self.start + profit }
     }
 
     pub(super) fn into_symbols(self) -> Vec<SymbolStanding> {

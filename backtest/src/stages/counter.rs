@@ -59,7 +59,10 @@ impl Counter {
             },
             Request::Modify(symbol, order, side, terms) => match self.modify(now, symbol, (order, side), terms, core) {
                 Ok(ahead) => (None, ahead),
-                Err(error) => (Some((Mail::ModifyRefused { order, code: error.code }, error)), None),
+                Err((error, reason)) => {
+                    let refused = Mail::ModifyRefused { order, code: error.code, reason };
+                    (Some((refused, error)), None)
+                }
             },
         };
         let usage = self.usage(now, refusal.as_ref().map(|(_, error)| error));
@@ -77,10 +80,7 @@ impl Counter {
         order: &NewOrder,
         core: &mut Core,
     ) -> Result<Option<Qty>, (ApiError, Reason)> {
-        let counted = self.limits.spend(now, LOOPBACK, PLACE_WEIGHT);
-        let cost = OrderCost { ten_seconds: 1, minute: 1 };
-        let counted = counted.and_then(|()| self.limits.take_orders(now, LOOPBACK, cost));
-        counted.map_err(|error| (error, Reason::TooManyOrders))?;
+        self.count_order(now)?;
         let NewOrder { id, side, kind, time_in_force, price, qty, reduce_only } = *order;
         let placement = Placement {
             symbol: symbol.index(),
@@ -113,14 +113,21 @@ impl Counter {
         (order, side): (OrderId, Side),
         order::Terms { price, qty }: order::Terms,
         core: &mut Core,
-    ) -> Result<Option<Qty>, ApiError> {
-        self.limits.spend(now, LOOPBACK, PLACE_WEIGHT)?;
-        self.limits.take_orders(now, LOOPBACK, OrderCost { ten_seconds: 1, minute: 1 })?;
+    ) -> Result<Option<Qty>, (ApiError, Reason)> {
+        self.count_order(now)?;
         let key = OrderKey::Client(order.to_string());
         let amendment = Amendment { side, price, price_match: Terms::default().price_match, qty };
         let modified = core.modify(now, symbol.index(), &key, amendment, &mut self.events);
-        let modified = modified.map_err(|reject| ApiError::from_reject(&reject, price, qty))?;
+        let modified = modified.map_err(|reject| (ApiError::from_reject(&reject, price, qty), reason(&reject)))?;
         Ok(core.queue_ahead(&modified))
+    }
+
+    /// Counts an order or other terms of one, if there may be one more.
+    fn count_order(&mut self, now: Nanos) -> Result<(), (ApiError, Reason)> {
+        let counted = self.limits.spend(now, LOOPBACK, PLACE_WEIGHT);
+        let cost = OrderCost { ten_seconds: 1, minute: 1 };
+        let counted = counted.and_then(|()| self.limits.take_orders(now, LOOPBACK, cost));
+        counted.map_err(|error| (error, Reason::TooManyOrders))
     }
 
     fn usage(&mut self, now: Nanos, error: Option<&ApiError>) -> Usage {

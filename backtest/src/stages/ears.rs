@@ -22,6 +22,7 @@ pub(super) struct Ears {
     reader: Reader,
     rows: Vec<Row>,
     derived: VecDeque<(Nanos, SymbolId, Mark)>,
+    heard: Nanos,
     market: Tx<MarketEvent>,
     quotes: Tx<MarketEvent>,
 }
@@ -29,7 +30,12 @@ pub(super) struct Ears {
 impl Ears {
     pub(super) fn new(decks: Decks, symbols: usize, market: Tx<MarketEvent>, quotes: Tx<MarketEvent>) -> Ears {
         let reader = Reader::new(symbols);
-        Ears { decks, reader, rows: Vec::new(), derived: VecDeque::new(), market, quotes }
+        Ears { decks, reader, rows: Vec::new(), derived: VecDeque::new(), heard: Nanos(0), market, quotes }
+    }
+
+    /// When the market last told anything; marks that the exchange derived are not of it.
+    pub(super) const fn heard(&self) -> Nanos {
+        self.heard
     }
 
     /// When something is heard next.
@@ -69,6 +75,7 @@ impl Ears {
             }
             tape.take(By::Local, &mut self.rows)?;
         }
+        self.heard = now;
         self.push()?;
         Ok(true)
     }

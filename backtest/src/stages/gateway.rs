@@ -22,6 +22,7 @@ use optiflow_oms::stage::LocalCode;
 use optiflow_risk::Approved;
 
 use super::books::Books;
+use super::counts::Counts;
 use super::observer::{Answer, Best, Fill, Liquidation, Observer, Payment, Reason, Status, Tells};
 use super::post::{Letter, Mail, Post, Request};
 
@@ -31,6 +32,7 @@ mod modifying;
 pub(super) struct Gateway {
     pub(super) post: Post,
     pub(super) books: Books,
+    pub(super) counts: Counts,
     desk: Desk,
     orders: Rx<Approved>,
     tickets: BTreeMap<OrderId, Ticket>,
@@ -40,7 +42,6 @@ pub(super) struct Gateway {
     restricted_until: Nanos,
     blocked_until: Nanos,
     silent_until: Nanos,
-    answers: u64,
 }
 
 /// What the table does not keep of a live order.
@@ -69,6 +70,7 @@ impl Gateway {
         Gateway {
             post,
             books: Books::new(symbols, wallet),
+            counts: Counts::default(),
             desk: Desk::new(symbols, reporter),
             orders,
             tickets: BTreeMap::new(),
@@ -78,7 +80,6 @@ impl Gateway {
             restricted_until: Nanos(0),
             blocked_until: Nanos(0),
             silent_until: Nanos(0),
-            answers: 0,
         }
     }
 
@@ -102,11 +103,6 @@ impl Gateway {
     /// Orders that may be open.
     pub(super) fn live(&self) -> u32 {
         self.desk.table.counts().live
-    }
-
-    /// Answers about orders that were read.
-    pub(super) const fn answers(&self) -> u64 {
-        self.answers
     }
 
     /// When the gate opens by itself, if it does.
@@ -147,24 +143,25 @@ impl Gateway {
                     self.place(now, ticket);
                     self.desk.reporter.latency(Span::TickToOrder, now.since(intent.caused));
                 }
-                Err(local) => {
-                    let change = OrderChange::Refused { code: local.code() };
-                    self.desk.reporter.order(now, 0, symbol, order.id, change);
-                }
+                Err(local) => self.refuse(now, symbol, order.id, OrderChange::Refused { code: local.code() }),
             },
             Action::Cancel(id) => {
                 if let Err(local) = self.cancel(now, id) {
-                    let change = OrderChange::CancelRefused { code: local.code() };
-                    self.desk.reporter.order(now, 0, symbol, id, change);
+                    self.refuse(now, symbol, id, OrderChange::CancelRefused { code: local.code() });
                 }
             }
             Action::Modify { order, price, qty } => {
                 if let Err(local) = self.modify(now, order, Terms { price, qty }) {
-                    let change = OrderChange::ModifyRefused { code: local.code() };
-                    self.desk.reporter.order(now, 0, symbol, order, change);
+                    self.refuse(now, symbol, order, OrderChange::ModifyRefused { code: local.code() });
                 }
             }
         }
+    }
+
+    /// Holds a request back.
+    fn refuse(&mut self, now: Nanos, symbol: SymbolId, order: OrderId, change: OrderChange) {
+        self.counts.refusals += 1;
+        self.desk.reporter.order(now, 0, symbol, order, change);
     }
 
     fn may_place(&self, now: Nanos, order: &NewOrder) -> Result<(), LocalCode> {
@@ -225,11 +222,13 @@ impl Gateway {
             }
             Mail::Funding { symbol, amount, wallet } => {
                 self.books.fund(symbol, amount);
+                self.counts.tally.fundings += 1;
                 self.tell_wallet(now, wallet);
                 observer.funding(&Payment { local: now, exch, symbol, amount });
             }
             Mail::Liquidation { margin_balance, maintenance } => {
                 self.liquidated = true;
+                self.counts.tally.liquidations += 1;
                 self.desk.reporter.notice(now, "the exchange closes positions by force: look at the account", 0);
                 observer.liquidation(&Liquidation { local: now, exch, margin_balance, maintenance });
             }
@@ -326,7 +325,7 @@ impl Gateway {
         observer: &mut impl Observer,
     ) {
         let Some(ticket) = self.tickets.get(&order) else { return };
-        self.answers += 1;
+        self.counts.answer(reason);
         observer.answer(&Answer {
             local: letter.local,
             exch: letter.exch,

@@ -18,17 +18,21 @@ use optiflow_engine::engine::EngineConfig;
 use optiflow_risk::RiskConfig;
 use optiflow_sim::core::CoreConfig;
 use optiflow_sim::replay::latency::Latency;
+use optiflow_sim::replay::run::Tally;
 
 pub mod observer;
 pub mod rows;
 
+pub use direct::Direct;
 pub use observer::Observer;
 pub use rows::Rows;
 pub use tape::Lane;
 
 mod books;
 mod counter;
+mod counts;
 mod digest;
+mod direct;
 mod ears;
 mod gateway;
 mod message;
@@ -45,6 +49,9 @@ pub struct StagesConfig {
     pub risk: RiskConfig,
     /// The exchange; listings are in the order of the session's symbols, speed and start are the rows'.
     pub core: CoreConfig,
+    /// The market that the exchange has first hand, the one of the rows; by the rows where there is none. An exact queue
+    /// needs it.
+    pub direct: Option<Direct>,
     /// How long requests and answers travel.
     pub latency: Latency,
     /// Stop in order after so long; at the end of the rows otherwise.
@@ -78,6 +85,10 @@ pub struct Outcome {
     pub open_orders: u32,
     /// Answers about orders that were seen.
     pub answers: u64,
+    /// Requests that were held back here, by risk or by the gate and the table of the oms.
+    pub refusals: u64,
+    /// What the exchange did besides matching, as it was learnt of; liquidations each time it closed something.
+    pub tally: Tally,
     /// Log events that did not fit into their ring.
     pub log_events_lost: u64,
 }

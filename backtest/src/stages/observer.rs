@@ -196,6 +196,8 @@ pub struct Liquidation {
 pub struct Standing<'a> {
     /// When.
     pub at: Nanos,
+    /// When the market last told us anything.
+    pub heard: Nanos,
     /// Every symbol, in the order of their ids.
     pub symbols: &'a [SymbolStanding],
     /// The wallet as last told.

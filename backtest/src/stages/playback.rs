@@ -46,6 +46,12 @@ impl Deck {
         self.travel_ns[symbol.index()]
     }
 
+    /// The exchange was shown something of this symbol that takes so long to us.
+    pub(super) fn shown(&mut self, symbol: SymbolId, travel_ns: u64, is_mark: bool) {
+        self.travel_ns[symbol.index()] = travel_ns;
+        self.marked[symbol.index()] |= is_mark;
+    }
+
     /// Does the market itself tell this symbol's marks?
     pub(super) fn is_marked(&self, symbol: SymbolId) -> bool {
         self.marked[symbol.index()]
@@ -89,8 +95,7 @@ impl Playback {
                 }
             }
             let Some(Message { symbol, exch, local, says }) = self.reader.read(&self.rows) else { continue };
-            deck.travel_ns[symbol.index()] = local.since(exch);
-            deck.marked[symbol.index()] |= matches!(says, Says::Mark(_));
+            deck.shown(symbol, local.since(exch), matches!(says, Says::Mark(_)));
             return Some(MarketTick { at: exch, symbol: symbol.index(), what: tick(&says) });
         }
     }

@@ -1,7 +1,8 @@
 //! What travels between us and the exchange, each way first in first out, as long as the latency says.
 //!
 //! A request with a negative latency is lost before the exchange: nobody there ever hears of it, and after that time we
-//! learn that it came to nothing. Never looks into what it carries.
+//! give it up. That is no message: it neither waits for those under way nor holds them back. Never looks into what it
+//! carries.
 
 use std::collections::VecDeque;
 
@@ -51,7 +52,7 @@ pub(super) enum Mail {
     /// The order's terms are now these, and it rests behind `ahead`. `executed` of it has traded.
     Amended { order: OrderId, exchange_id: ExchangeOrderId, terms: Terms, executed: Qty, ahead: Qty },
     /// The new terms were refused.
-    ModifyRefused { order: OrderId, code: i32 },
+    ModifyRefused { order: OrderId, code: i32, reason: Reason },
     /// A trade in our account that is none of our orders'.
     Foreign { symbol: SymbolId, side: Side, fill: Fill },
     /// The account after a trade.
@@ -69,6 +70,8 @@ pub(super) struct Post {
     latency: Latency,
     outward: VecDeque<Outward>,
     homeward: VecDeque<Letter>,
+    /// Requests that were lost, in the order of the times when we give them up.
+    given_up: VecDeque<Letter>,
     /// The way home that was drawn together with the way out of the request that is being answered.
     answering: Option<i64>,
 }
@@ -81,7 +84,8 @@ struct Outward {
 
 impl Post {
     pub(super) fn new(latency: Latency) -> Post {
-        Post { latency, outward: VecDeque::new(), homeward: VecDeque::new(), answering: None }
+        let (outward, homeward, given_up) = (VecDeque::new(), VecDeque::new(), VecDeque::new());
+        Post { latency: latency.without_lost_answers(), outward, homeward, given_up, answering: None }
     }
 
     /// Sends a request at `now`.
@@ -98,9 +102,14 @@ impl Post {
                     Mail::Refused { order, code: LOST, reason: Reason::None }
                 }
                 Request::Cancel(_, order) => Mail::CancelRefused { order, code: LocalCode::Unanswered.code() },
-                Request::Modify(_, order, ..) => Mail::ModifyRefused { order, code: LocalCode::Unanswered.code() },
+                Request::Modify(_, order, ..) => {
+                    let code = LocalCode::Unanswered.code();
+                    Mail::ModifyRefused { order, code, reason: Reason::None }
+                }
             };
-            self.put_home(now, entry.unsigned_abs(), NOWHERE, says);
+            let local = Nanos(now.0 + entry.unsigned_abs());
+            let place = self.given_up.partition_point(|other| other.local <= local);
+            self.given_up.insert(place, Letter { local, exch: NOWHERE, says });
         } else {
             let last = self.outward.back().map_or(Nanos(0), |last| last.at);
             let at = Nanos(now.0 + entry.unsigned_abs()).max(last);
@@ -125,14 +134,19 @@ impl Post {
     pub(super) fn write(&mut self, now: Nanos, letters: &[Mail]) {
         let response = self.answering.unwrap_or_else(|| self.latency.response(signed(now)));
         for says in letters {
-            self.put_home(now, response.unsigned_abs(), now, *says);
+            self.put_home(now, response.unsigned_abs(), *says);
         }
     }
 
-    /// Takes the next letter that is here.
+    /// Takes the next letter that is here, those of the exchange before what is given up at the same time.
     pub(super) fn delivered(&mut self, now: Nanos) -> Option<Letter> {
-        self.homeward.front().filter(|letter| letter.local <= now)?;
-        self.homeward.pop_front()
+        let next = self.next_delivery().filter(|at| *at <= now)?;
+        let from = if self.homeward.front().is_some_and(|letter| letter.local == next) {
+            &mut self.homeward
+        } else {
+            &mut self.given_up
+        };
+        from.pop_front()
     }
 
     /// When the next request arrives.
@@ -142,17 +156,18 @@ impl Post {
 
     /// When the next letter is here.
     pub(super) fn next_delivery(&self) -> Option<Nanos> {
-        self.homeward.front().map(|letter| letter.local)
+        let fronts = [self.homeward.front(), self.given_up.front()];
+        fronts.into_iter().flatten().map(|letter| letter.local).min()
     }
 
     /// Is nothing under way?
     pub(super) fn is_empty(&self) -> bool {
-        self.outward.is_empty() && self.homeward.is_empty()
+        self.outward.is_empty() && self.homeward.is_empty() && self.given_up.is_empty()
     }
 
-    fn put_home(&mut self, now: Nanos, travels: u64, exch: Nanos, says: Mail) {
+    fn put_home(&mut self, now: Nanos, travels: u64, says: Mail) {
         let last = self.homeward.back().map_or(Nanos(0), |letter| letter.local);
-        self.homeward.push_back(Letter { local: Nanos(now.0 + travels).max(last), exch, says });
+        self.homeward.push_back(Letter { local: Nanos(now.0 + travels).max(last), exch: now, says });
     }
 }
 
@@ -210,5 +225,21 @@ mod tests {
         let letter = post.delivered(Nanos(130)).unwrap();
         let expected = Mail::CancelRefused { order: OrderId::new(1, 1), code: LocalCode::Unanswered.code() };
         assert_eq!((letter.exch, letter.says), (NOWHERE, expected));
+    }
+
+    #[test]
+    fn a_lost_request_holds_no_letter_back() {
+        let row = |request_ns, exchange_ns, response_ns| LatencyRow { request_ns, exchange_ns, response_ns };
+        let rows = vec![row(0, 0, 300), row(10, 0, 210), row(20, 110, 120), row(30, 120, 130)];
+        let mut post = Post::new(Latency::table(rows).unwrap());
+        post.send(Nanos(0), cancel(1));
+        post.send(Nanos(9), cancel(2));
+        post.write(Nanos(110), &[usage()]);
+        let mut seen = Vec::new();
+        while let Some(at) = post.next_delivery() {
+            seen.push((at.0, post.delivered(at).unwrap().exch.0));
+        }
+        assert_eq!(seen, [(120, 110), (219, 0), (300, 0)]);
+        assert!(post.is_empty());
     }
 }

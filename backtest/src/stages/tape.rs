@@ -46,10 +46,13 @@ struct Reel {
     latest: [Nanos; 2],
     rows: u64,
     ended: bool,
+    /// Nobody reads it on the exchange's clock: rows wait for us alone.
+    is_ours: bool,
 }
 
 impl Tape {
-    pub(super) fn new(lanes: Vec<Lane>) -> Tape {
+    /// Read on both clocks, or on ours alone.
+    pub(super) fn new(lanes: Vec<Lane>, is_ours: bool) -> Tape {
         let reel = |lane| Reel {
             lane,
             held: VecDeque::new(),
@@ -58,6 +61,7 @@ impl Tape {
             latest: [Nanos(0); 2],
             rows: 0,
             ended: false,
+            is_ours,
         };
         Tape { reels: lanes.into_iter().map(reel).collect() }
     }
@@ -117,7 +121,8 @@ impl Reel {
             rows.push(row);
             self.places[by as usize] += 1;
         }
-        let passed = self.places[0].min(self.places[1]);
+        let [exchange, local] = self.places;
+        let passed = if self.is_ours { local } else { exchange.min(local) };
         self.held.drain(..(passed - self.dropped) as usize);
         self.dropped = passed;
         Ok(())
@@ -200,7 +205,7 @@ mod tests {
 
     fn tape(lanes: Vec<(Vec<Row>, Vec<Option<SymbolId>>)>) -> Tape {
         let lane = |(rows, symbols): (Vec<Row>, _)| Lane { rows: Box::new(Shared::new(Arc::from(rows))), symbols };
-        Tape::new(lanes.into_iter().map(lane).collect())
+        Tape::new(lanes.into_iter().map(lane).collect(), false)
     }
 
     fn times(tape: &mut Tape, by: By) -> Vec<(u64, u16, usize)> {
@@ -229,6 +234,16 @@ mod tests {
         assert_eq!(times(&mut tape, By::Exchange), [(5, 0, 1), (7, 0, 1), (7, 1, 1), (9, 0, 2), (9, 1, 1)]);
         assert!(tape.reels.iter().all(|reel| reel.held.is_empty()), "nothing waits any more");
         assert_eq!(tape.rows(), (8, 7));
+    }
+
+    #[test]
+    fn what_we_alone_read_waits_for_nobody_else() {
+        let rows = (1..100).map(|at| row(at, at + 1, 0, Kind::Trade, Flags::BOTH)).collect();
+        let mut tape = tape(vec![(rows, vec![Some(SymbolId(0))])]);
+        tape.reels.iter_mut().for_each(|reel| reel.is_ours = true);
+        assert_eq!(times(&mut tape, By::Local).len(), 99);
+        assert!(tape.reels[0].held.is_empty(), "nothing waits for the exchange");
+        assert_eq!(tape.rows(), (99, 99));
     }
 
     #[test]

@@ -16,9 +16,11 @@ use optiflow_engine::engine::{Engine, EngineConfig};
 use optiflow_oms::report::Reporter;
 use optiflow_risk::{Risk, RiskConfig};
 use optiflow_sim::core::{Core, CoreConfig};
+use optiflow_sim::market::Source;
 
 use super::counter::Counter;
 use super::digest::Digest;
+use super::direct::{Direct, Firsthand};
 use super::ears::Ears;
 use super::gateway::Gateway;
 use super::observer::{Best, Flow, Observer};
@@ -53,12 +55,11 @@ pub(super) struct World {
 
 impl World {
     pub(super) fn new(config: StagesConfig, lanes: Vec<Lane>) -> Result<World, String> {
-        let StagesConfig { engine, risk, core, latency, run_for, stop_timeout } = config;
+        let StagesConfig { engine, risk, core, direct, latency, run_for, stop_timeout } = config;
         let symbols = engine.symbols.len();
         check_symbols(&engine, &risk, &core);
-        let decks = Decks::new(Tape::new(lanes), symbols);
-        let mut source = Playback::new(decks.clone(), core.listings.clone());
-        let first = source.begins();
+        let decks = Decks::new(Tape::new(lanes, direct.is_some()), symbols);
+        let (source, first) = source(&decks, &core, direct)?;
         if let Some(problem) = decks.lock().failure.take() {
             return Err(problem);
         }
@@ -67,7 +68,8 @@ impl World {
         let Links { feed, engine: engine_ports, risk: risk_ports, oms, mut outside } = Links::new();
         let logs = std::mem::take(&mut outside.logs);
         let wallet = core.wallet;
-        let core = Core::new(CoreConfig { start: first, speed: 1.0, ..core }, Box::new(source));
+        let core = Core::open(CoreConfig { start: first, speed: 1.0, ..core }, source);
+        let core = core.map_err(|unfit| unfit.to_string())?;
         let reporter = Reporter::new(oms.to_risk, oms.to_engine, oms.log);
         Ok(World {
             core,
@@ -97,10 +99,10 @@ impl World {
         self.stop(observer)?;
         let now = self.clock.now();
         self.look();
-        observer.standing(&self.gateway.books.standing(now));
+        observer.standing(&self.gateway.books.standing(now, self.ears.heard()));
         let (rows, rows_of_symbols) = self.decks.lock().tape.rows();
         let open_orders = self.core.open_orders(None).len();
-        let standing = self.gateway.books.standing(now);
+        let standing = self.gateway.books.standing(now, self.ears.heard());
         let (wallet, equity) = (standing.wallet, standing.equity);
         Ok(Outcome {
             hash: self.digest.value(),
@@ -112,7 +114,9 @@ impl World {
             wallet,
             equity,
             open_orders: u32::try_from(open_orders).unwrap_or(u32::MAX),
-            answers: self.gateway.answers(),
+            answers: self.gateway.counts.answers,
+            refusals: self.gateway.counts.refusals,
+            tally: self.gateway.counts.tally,
             symbols: self.gateway.books.into_symbols(),
             log_events_lost: self.log_events_lost,
         })
@@ -162,10 +166,10 @@ impl World {
         Ok(due.into_iter().flatten().min().map(|at| at.max(now)))
     }
 
-    /// When time alone makes the engine decide. In a long silence with nothing of ours open it need not: days between two
-    /// recordings are not waited through.
+    /// When time alone makes the engine decide. In a long silence with nothing of ours under way it need not: nothing rests
+    /// on a market that is not there, and days between two recordings are not waited through.
     fn timer(&self) -> Option<Nanos> {
-        let quiet = self.clock.now() > self.news + QUIET_MAX && self.gateway.live() == 0;
+        let quiet = self.clock.now() > self.news + QUIET_MAX && self.gateway.post.is_empty();
         self.engine.next_due().filter(|_| !quiet)
     }
 
@@ -205,17 +209,21 @@ impl World {
 
     /// Shows where the run stands at every time before `at` at which somebody wants to know.
     fn show(&mut self, at: Nanos, observer: &mut impl Observer) {
-        let mut looks = 0;
+        let (mut looks, mut close_looks) = (0, 0);
         loop {
             // A moment that is over is looked at now.
-            let look = observer.next_look().map_or(Nanos(u64::MAX), |look| look.max(self.clock.now()));
+            let look = observer
+                .next_look()
+                .filter(|_| close_looks < CLOSE_LOOKS_MAX)
+                .map_or(Nanos(u64::MAX), |look| look.max(self.clock.now()));
             let due = self.next_sample.min(look);
             if due >= at {
                 return;
             }
             self.look();
-            let standing = self.gateway.books.standing(due);
+            let standing = self.gateway.books.standing(due, self.ears.heard());
             if look == due {
+                close_looks += 1;
                 observer.look(&standing);
                 assert!(observer.next_look().is_none_or(|next| next > due), "who has looked looks later next time");
             }
@@ -263,6 +271,7 @@ impl World {
                 if let LogEvent::Lost { count, .. } = event {
                     self.log_events_lost += count;
                 }
+                self.gateway.counts.refusals += u64::from(matches!(event, LogEvent::Denied { .. }));
                 if let LogEvent::Intent(intent) = &event {
                     observer.decided(intent, best(&self.engine, intent.symbol));
                 }
@@ -280,6 +289,27 @@ impl World {
             self.gateway.books.see(symbol, best(&self.engine, symbol));
         }
     }
+}
+
+/// The market of the core, and when it begins.
+fn source(
+    decks: &Decks,
+    core: &CoreConfig,
+    direct: Option<Direct>,
+) -> Result<(Box<dyn Source>, Option<Nanos>), String> {
+    let listings = core.listings.clone();
+    Ok(match direct {
+        Some(direct) => {
+            let mut source = Firsthand::new(decks.clone(), listings, direct);
+            let first = source.begins()?;
+            (Box::new(source), first)
+        }
+        None => {
+            let mut source = Playback::new(decks.clone(), listings);
+            let first = source.begins();
+            (Box::new(source), first)
+        }
+    })
 }
 
 fn best(engine: &Engine<Rc<VirtualClock>>, symbol: SymbolId) -> Option<Best> {
@@ -304,6 +334,8 @@ const fn after(now: Nanos) -> Nanos {
 const SAMPLE_NS: u64 = 1_000_000_000;
 /// Silence through which the engine is still woken by time alone: every time-out of a strategy is over by then.
 const QUIET_MAX: Duration = Duration::from_secs(120);
+/// The same for looks that an observer asks for: at the closest, ten minutes of them.
+const CLOSE_LOOKS_MAX: u32 = 6_000;
 /// Looks at a run in which nothing happens, before those up to the next event are left out.
 const LOOKS_MAX: u64 = 120;
 /// Rounds of one instant: without latency, orders and answers follow each other at once.

@@ -11,10 +11,10 @@ use optiflow_wire::transport::memory::{MemoryDialer, MemoryStream, Pipe};
 /// Where a frame goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Way {
-    ToExchange,
-    ToUs,
+    Exchange,
+    Us,
     /// A few milliseconds later: everything else overtakes it.
-    ToUsLater,
+    UsLater,
 }
 
 /// What is handed on for a frame, and where.
@@ -75,10 +75,10 @@ impl Line {
         let alive = fill(&mut self.ours, &mut self.to_exchange.bytes) & fill(&mut self.theirs, &mut self.to_us.bytes);
         self.steps += 1;
         let due: Vec<_> = self.late.extract_if(.., |(at, _)| *at <= self.steps).collect();
-        due.iter().for_each(|(_, bytes)| self.write(Way::ToUs, bytes));
-        for way in [Way::ToExchange, Way::ToUs] {
+        due.iter().for_each(|(_, bytes)| self.write(Way::Us, bytes));
+        for way in [Way::Exchange, Way::Us] {
             loop {
-                let half = if way == Way::ToExchange { &mut self.to_exchange } else { &mut self.to_us };
+                let half = if way == Way::Exchange { &mut self.to_exchange } else { &mut self.to_us };
                 match half.next() {
                     None => break,
                     Some(Piece::Raw(bytes)) => self.write(way, &bytes),
@@ -96,9 +96,9 @@ impl Line {
     /// What the other end no longer takes is lost with it.
     fn write(&mut self, way: Way, bytes: &[u8]) {
         let _ = match way {
-            Way::ToExchange => self.theirs.write_all(bytes),
-            Way::ToUs => self.ours.write_all(bytes),
-            Way::ToUsLater => {
+            Way::Exchange => self.theirs.write_all(bytes),
+            Way::Us => self.ours.write_all(bytes),
+            Way::UsLater => {
                 self.late.push((self.steps + LATER, bytes.to_owned()));
                 Ok(())
             }
@@ -147,7 +147,7 @@ fn fill(from: &mut impl Read, into: &mut Vec<u8>) -> bool {
 
 /// A text frame; the one to the exchange is masked with zeros.
 fn frame(text: &str, way: Way) -> Vec<u8> {
-    let mask = if way == Way::ToExchange { 0x80 } else { 0 };
+    let mask = if way == Way::Exchange { 0x80 } else { 0 };
     let mut bytes = vec![0x80 | TEXT];
     match u16::try_from(text.len()) {
         Ok(len) if len < 126 => bytes.push(mask | len as u8),

@@ -93,19 +93,19 @@ fn accept_beats_pending_retry() {
 fn repeating(placed: Rc<Cell<u32>>, taken: Rc<Cell<u32>>, accept_first: bool) -> Tamper {
     Box::new(move |way, text| {
         let frame = (way, text.to_owned());
-        if way == Way::ToExchange && text.contains("\"order.place\"") {
+        if way == Way::Exchange && text.contains("\"order.place\"") {
             placed.set(placed.get() + 1);
             return vec![frame.clone(), frame];
         }
-        if way == Way::ToUs && text.contains("-4116") {
+        if way == Way::Us && text.contains("-4116") {
             taken.set(taken.get() + 1);
-            return vec![(if accept_first { Way::ToUsLater } else { way }, frame.1)];
+            return vec![(if accept_first { Way::UsLater } else { way }, frame.1)];
         }
         let is_event = text.contains("ORDER_TRADE_UPDATE");
         if is_event && !accept_first {
-            return vec![(Way::ToUsLater, frame.1)];
+            return vec![(Way::UsLater, frame.1)];
         }
-        let is_first_answer = way == Way::ToUs && !is_event && text.contains("clientOrderId") && taken.get() == 0;
+        let is_first_answer = way == Way::Us && !is_event && text.contains("clientOrderId") && taken.get() == 0;
         if is_first_answer { Vec::new() } else { vec![frame] }
     })
 }
@@ -136,7 +136,7 @@ fn venue_moves_the_endpoint() {
 /// Once it has moved, takes no order any more.
 fn moving(moved: Rc<Cell<bool>>, placed: Rc<Cell<u32>>) -> Tamper {
     Box::new(move |way, text| {
-        let is_order = way == Way::ToExchange && text.contains("\"order.place\"");
+        let is_order = way == Way::Exchange && text.contains("\"order.place\"");
         placed.set(placed.get() + u32::from(is_order));
         if !(is_order && moved.get()) {
             return vec![(way, text.to_owned())];
@@ -146,7 +146,7 @@ fn moving(moved: Rc<Cell<bool>>, placed: Rc<Cell<u32>>) -> Tamper {
         let answer = serde_json::json!({
             "id": request["id"], "status": 400, "error": {"code": -4120, "msg": words}, "rateLimits": [],
         });
-        vec![(Way::ToUs, answer.to_string())]
+        vec![(Way::Us, answer.to_string())]
     })
 }
 

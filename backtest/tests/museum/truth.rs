@@ -69,7 +69,7 @@ fn reconcile_is_repeatable() {
     // An event that cannot be read makes us compare from the last agreement on: over trades that are booked.
     let mut session = Session::tampered(Box::new(move |way, text| {
         let frame = (way, text.to_owned());
-        let spoilt = (Way::ToUs, r#"{"e":"ORDER_TRADE_UPDATE","E":"?"}"#.to_owned());
+        let spoilt = (Way::Us, r#"{"e":"ORDER_TRADE_UPDATE","E":"?"}"#.to_owned());
         if spoils.get() && text.contains("ORDER_TRADE_UPDATE") { vec![frame, spoilt] } else { vec![frame] }
     }));
     session.hand().once = Some(Want::Rest);

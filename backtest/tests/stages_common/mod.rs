@@ -5,11 +5,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use optiflow_backtest::listing::{self, FeesPpm};
 use optiflow_backtest::stages::observer::{Answer, Fill, Flow, Payment, Standing};
 use optiflow_backtest::stages::rows::{Market, Shared};
 use optiflow_backtest::stages::{Lane, Observer, Outcome, Rows, StagesConfig, run};
 use optiflow_base::clock::Nanos;
-use optiflow_base::ids::{OrderId, SymbolId, SymbolName};
+use optiflow_base::ids::{OrderId, SymbolId};
 use optiflow_base::instrument::Instrument;
 use optiflow_base::log::LogEvent;
 use optiflow_base::market::Level;
@@ -38,25 +39,7 @@ pub fn listing(name: &str) -> Listing {
 }
 
 pub fn instrument(index: usize, listing: &Listing) -> Instrument {
-    Instrument {
-        symbol: SymbolId(index as u16),
-        name: SymbolName::from(&listing.name).unwrap(),
-        tick_size: listing.tick_size,
-        price_min: listing.price_min,
-        price_max: listing.price_max,
-        step_size: listing.step_size,
-        qty_min: listing.qty_min,
-        qty_max: listing.qty_max,
-        market_step_size: listing.step_size,
-        market_qty_min: listing.qty_min,
-        market_qty_max: listing.market_qty_max,
-        notional_min: listing.notional_min,
-        percent_up_ppm: 1_000_000 + listing.percent_price_ppm,
-        percent_down_ppm: 1_000_000 - listing.percent_price_ppm,
-        open_orders_max: listing.open_orders_max,
-        maker_fee_ppm: 200,
-        taker_fee_ppm: 500,
-    }
+    listing::instrument(SymbolId(index as u16), listing, FeesPpm { maker: 200, taker: 500 }).unwrap()
 }
 
 /// A session of these listings, each traded by what `strategy` makes for it.
@@ -102,6 +85,7 @@ pub fn config(
             start: Nanos(0),
             rules: Default::default(),
         },
+        direct: None,
         latency,
         run_for: None,
         stop_timeout: Duration::from_secs(10),

@@ -6,7 +6,7 @@ use optiflow_base::order::{Report, Usage};
 use optiflow_base::rest::RestReply;
 
 use super::calls::{Purpose, symbol_query};
-use super::core::Core;
+use super::core::{Core, binding};
 use super::listen_key::Learned;
 use super::question::NO_SUCH_ORDER;
 use super::reconcile::{TRADES_PAGE, usable};
@@ -21,8 +21,9 @@ impl<C: Clock> Core<C> {
         if let Some(until) = reply.usage.blocked_until {
             self.limited(reply.status, until);
         }
-        if reply.usage != Usage::default() {
-            self.desk.reporter.send(Report::Usage(reply.usage));
+        let usage = binding(reply.usage, reply.status);
+        if usage != Usage::default() {
+            self.desk.reporter.send(Report::Usage(usage));
         }
         let Some(purpose) = self.calls.answered(reply.token) else { return };
         let error = if reply.is_ok() { truth::ErrorTruth::default() } else { truth::error(&reply.body) };

@@ -8,7 +8,7 @@ use optiflow_base::clock::{Clock, Nanos};
 use optiflow_base::control::{Milestone, Pulse};
 use optiflow_base::ids::{OrderId, SymbolId, SymbolName};
 use optiflow_base::log::Log;
-use optiflow_base::order::Report;
+use optiflow_base::order::{Report, Usage};
 use optiflow_base::rest::RestCall;
 use optiflow_base::ring::Tx;
 use optiflow_wire::connection::Connection;
@@ -289,20 +289,24 @@ impl<C: Clock> Core<C> {
     /// What another client of this address was told binds us, and its weight is ours as well.
     fn look_after_peace(&mut self, now: Nanos) {
         let Some((usage, block)) = self.peace.news(now, &mut self.peace_seen) else { return };
+        let mut usage = usage;
         if let Some(block) = block {
             self.limited(block.status, block.until);
+            usage = binding(usage, block.status);
         }
         self.desk.reporter.send(Report::Usage(usage));
     }
 
-    /// A limit was reached: no requests and no calls until then. (A firewall's refusal of a call says nothing about the
-    /// order socket: there cancels still go.)
+    /// A limit was reached: no requests and no calls until then. A firewall's refusal of a call pauses calls alone; while
+    /// nothing can be asked no risk is taken on, but cancels and exits leave on the order socket.
     pub(super) fn limited(&mut self, status: u16, until: Nanos) {
-        self.blocked_until = self.blocked_until.max(until);
         self.calls.block(until);
         self.peace.keep(Block { until, status });
-        if matches!(status, BANNED | LIMITED) {
+        if is_silence(status) {
+            self.blocked_until = self.blocked_until.max(until);
             self.silent_until = self.silent_until.max(until);
+        } else {
+            self.restricted_until = self.restricted_until.max(until);
         }
     }
 
@@ -325,6 +329,16 @@ impl<C: Clock> Core<C> {
         }
         self.desk.reporter.is_backlogged() && self.desk.reporter.flush()
     }
+}
+
+/// What an answer with this status says to those who count. A firewall's refusal of a call pauses calls alone: told as
+/// silence, it would hold back the cancels and exits that the order socket takes.
+pub fn binding(usage: Usage, status: u16) -> Usage {
+    Usage { blocked_until: usage.blocked_until.filter(|_| is_silence(status)), ..usage }
+}
+
+const fn is_silence(status: u16) -> bool {
+    matches!(status, BANNED | LIMITED)
 }
 
 /// HTTP status of a limit.

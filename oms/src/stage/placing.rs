@@ -305,7 +305,7 @@ impl<C: Clock> Core<C> {
             Meaning::ListenKey => self.listen_key.lost(now),
             Meaning::HaltIncrease => {
                 self.desk.reporter.notice(now, "the exchange restricts new risk: paused", code.into());
-                self.restricted_until = now + RESTRICTED_PAUSE;
+                self.restricted_until = self.restricted_until.max(now + RESTRICTED_PAUSE);
             }
             Meaning::Disagreement => {
                 self.desk.reporter.notice(now, "refusal does not fit what we hold: comparing everything", code.into());

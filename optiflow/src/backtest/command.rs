@@ -64,7 +64,7 @@ fn backtest(args: &BacktestArgs) -> Result<(Summary, String), Problem> {
             session.run(grid, |_| 0)
         }
         Strategy::Script(path) => {
-            let script = read_script(&path, &session.config.scale)?;
+            let script = read_script(&path, &session.config)?;
             session.run(script, |script| script.refusals().len() as u64)
         }
         Strategy::None => session.run(Nobody, |_| 0),

@@ -57,6 +57,7 @@ pub fn drive<T: Trader>(config: &ReplayConfig, source: Source, trader: T, tape: 
     let mut wakes = 0;
     let mut next = watched.trader.start(first_ns);
     let mut sample = after(first_ns);
+    let mut row = first_ns;
     loop {
         let at = next.unwrap_or(i64::MAX).min(sample);
         if !replay.advance(at, &mut watched).map_err(failed)? {
@@ -73,6 +74,10 @@ pub fn drive<T: Trader>(config: &ReplayConfig, source: Source, trader: T, tape: 
             }
         }
         if sample == at {
+            if row <= at {
+                watched.tape.collector().heard(at);
+                row = replay.next_row_ns();
+            }
             watched.tape.sample(at, replay.local());
             sample = after(at);
             if watched.tape.is_still() {

@@ -2,7 +2,8 @@
 //!
 //! Never opens the market; reads a latency table and a script, which are small.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use optiflow_base::decimal::UNITS;
@@ -10,7 +11,7 @@ use optiflow_base::money::{Price, Qty};
 use optiflow_sim::replay::grid::GridConfig;
 use optiflow_sim::replay::latency::{Histogram, Latency, LatencyRow, RoundTrips};
 use optiflow_sim::replay::queue::QueueModel;
-use optiflow_sim::replay::script::Script;
+use optiflow_sim::replay::script::{OffTick, Script};
 use optiflow_sim::replay::terms::Terms;
 use optiflow_sim::replay::{ReplayConfig, Scale};
 use optiflow_storage::reader::round_trips;
@@ -85,15 +86,18 @@ impl Settings {
         let queue = || Queue { text: "risk-averse".to_owned(), choice: QueueChoice::Estimate(QueueModel::RiskAverse) };
         let terms = args.terms.over(&file.terms);
         let Fees { maker_ppm, taker_ppm } = terms.fees();
+        let strategy = strategy(args, &file)?;
+        // The live stages know no conventions of a peer, and say so where they read this.
+        let is_peers = compatible && strategy.name() != StrategyName::ScalpingV1;
         Ok(Settings {
-            strategy: strategy(args, &file)?,
+            strategy,
             queue: args.queue.clone().or(file.queue).unwrap_or_else(queue),
             latency: args.latency.clone().or(file.latency).unwrap_or(LATENCY_USUAL),
             partial_fills: args.partial_fills.or(file.partial_fills).unwrap_or(!compatible),
             compatible,
             maker_fee_ppm: maker_ppm,
             taker_fee_ppm: taker_ppm,
-            terms: terms.terms(compatible).map_err(Problem::Usage)?,
+            terms: terms.terms(is_peers).map_err(Problem::Usage)?,
             tick: args.tick.or(file.tick),
             lot: args.lot.or(file.lot),
         })
@@ -163,6 +167,14 @@ fn session_latency(file: &Path, seed: u64) -> Result<Latency, Problem> {
             file.display()
         )));
     }
+    let mut magic = Vec::new();
+    let read = File::open(file).and_then(|file| file.take(SQLITE_MAGIC.len() as u64).read_to_end(&mut magic));
+    if read.is_ok() && magic != SQLITE_MAGIC {
+        let file = file.display();
+        return Err(Problem::Usage(format!(
+            "{file}: this is no session database; give the trading_log.db of a session, or --latency ENTRY_NS:RESPONSE_NS"
+        )));
+    }
     let measured = round_trips(file).map_err(|error| Problem::Failed(error.to_string()))?;
     let new = measured.as_ref().and_then(|measured| Histogram::new(measured.orders.iter().copied()));
     let Some((measured, new)) = measured.zip(new) else {
@@ -175,7 +187,20 @@ fn session_latency(file: &Path, seed: u64) -> Result<Latency, Problem> {
     Ok(Latency::drawn(RoundTrips { modify: new.clone(), new, cancel }, seed))
 }
 
+/// A file that names orders and a strategy that has none contradicts itself, unless a flag decides.
+pub(crate) fn check_script(args: &BacktestArgs, file: &BacktestConfig) -> Result<(), Problem> {
+    let other = file.strategy.filter(|name| *name != StrategyName::Script && file.script.is_some());
+    match other.filter(|_| args.strategy.is_none() && args.script.is_none()) {
+        None => Ok(()),
+        Some(name) => Err(Problem::Usage(format!(
+            "[backtest] has strategy = \"{}\" and a script, which is for the strategy script; leave one of them out",
+            name.name()
+        ))),
+    }
+}
+
 fn strategy(args: &BacktestArgs, file: &BacktestConfig) -> Result<Strategy, Problem> {
+    check_script(args, file)?;
     let script = args.script.clone().or_else(|| file.script.clone());
     let implied = if script.is_some() { StrategyName::Script } else { StrategyName::Grid };
     let flagged = args.strategy.or(args.script.as_ref().map(|_| StrategyName::Script));
@@ -196,10 +221,11 @@ fn strategy(args: &BacktestArgs, file: &BacktestConfig) -> Result<Strategy, Prob
 }
 
 /// Reads the orders of a script.
-pub fn read_script(path: &PathBuf, scale: &Scale) -> Result<Script, Problem> {
+pub fn read_script(path: &PathBuf, config: &ReplayConfig) -> Result<Script, Problem> {
     let named = |problem: &dyn std::fmt::Display| Problem::Usage(format!("{}: {problem}", path.display()));
     let text = fs::read_to_string(path).map_err(|error| named(&format!("cannot be read: {error}")))?;
-    Script::parse(&text, scale).map_err(|error| named(&error))
+    let off_tick = if config.compatible { OffTick::Rounded } else { OffTick::Refused };
+    Script::parse(&text, &config.scale, off_tick).map_err(|error| named(&error))
 }
 
 /// Can the grid trade this symbol? Orders are whole lots.
@@ -217,3 +243,5 @@ pub fn check_grid(grid: &GridConfig, scale: &Scale) -> Result<(), Problem> {
 /// A slow order path: better too slow than too good.
 const LATENCY_USUAL: LatencyChoice = LatencyChoice::Constant { entry_ns: 5_000_000, response_ns: 5_000_000 };
 const COARSE_PARTS_PER_LOT: i64 = 1_000;
+/// The first bytes of every SQLite file.
+const SQLITE_MAGIC: &[u8] = b"SQLite format 3\0";

@@ -42,9 +42,10 @@ pub struct Summary {
     pub turnover: f64,
     /// Answers seen.
     pub answers: u64,
-    /// Requests that were not sent, because an earlier one was open or the order unknown; scripts only.
+    /// Requests that were not sent: a script's because an earlier one was open or the order unknown, those of the live
+    /// stages because risk or the order table held them back.
     pub refusals: u64,
-    /// What the exchange did besides matching, by its name; null where the run cannot tell.
+    /// What the exchange did besides matching, by its name.
     pub exchange: Value,
     /// Ratios, drawdown, orders, markouts: the figures of the report.
     #[serde(flatten)]

@@ -6,6 +6,7 @@
 use std::cell::RefCell;
 use std::fmt::Display;
 use std::ops::RangeInclusive;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use optiflow_base::money::Notional;
@@ -143,6 +144,23 @@ impl<'a> Section<'a> {
         parsed.unwrap_or_default()
     }
 
+    /// The path of a key's file. What looks like the key itself is refused without being shown.
+    pub fn key_file(&self, key: &'static str) -> PathBuf {
+        let parsed = self.field(key, None::<String>, |value| {
+            let text = value.as_str().ok_or("expected the path of a file, in quotes")?;
+            let is_key = text.contains("PRIVATE KEY")
+                || text.len() >= KEY_LEN_LEAST
+                    && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+=_-".contains(&byte));
+            if is_key {
+                return Err(
+                    "this looks like the key itself; write it into a file of mode 0600 and name that".to_owned()
+                );
+            }
+            Ok(text.to_owned())
+        });
+        parsed.unwrap_or_default().into()
+    }
+
     /// A text that may be absent.
     pub fn maybe_text(&self, key: &'static str) -> Option<String> {
         self.has(key).then(|| self.text(key, None))
@@ -248,6 +266,9 @@ fn within<T: PartialOrd + Display>(value: T, range: &RangeInclusive<T>) -> Resul
     }
     Err(format!("{value} is outside {} to {}", range.start(), range.end()))
 }
+
+/// No key is shorter, and no sane file name without a dot or a slash is longer.
+const KEY_LEN_LEAST: usize = 32;
 
 #[cfg(test)]
 mod tests {

@@ -37,10 +37,8 @@ pub(super) fn keys(root: &Section<'_>, mode: Mode) -> Option<KeyFiles> {
             section.problem(inline, "secrets do not belong in a configuration; name a file of mode 0600 instead");
         }
     }
-    let keys = KeyFiles {
-        api_key_file: section.text("api_key_file", None).into(),
-        secret_file: section.text("secret_file", None).into(),
-    };
+    let keys =
+        KeyFiles { api_key_file: section.key_file("api_key_file"), secret_file: section.key_file("secret_file") };
     section.end();
     Some(keys)
 }

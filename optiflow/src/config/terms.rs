@@ -129,13 +129,18 @@ impl TermsConfig {
     /// The exchange's terms, with defaults for what is absent; with the peer's conventions there are none.
     ///
     /// # Errors
-    /// When there is something about margin and no wallet.
+    /// When there is something about margin and no wallet, or something at all with the peer's conventions.
     pub fn terms(&self, compatible: bool) -> Result<Terms, String> {
+        if compatible {
+            return match self.first_given() {
+                None => Ok(Terms::default()),
+                Some(flag) => Err(format!(
+                    "--{flag} is of the realistic rules, and hftbacktest's conventions know nothing of it; leave it or --compatible out"
+                )),
+            };
+        }
         if self.wallet.is_none() && (self.leverage.is_some() || self.liquidation_fee.is_some()) {
             return Err("leverage and liquidation_fee are about a wallet; give it, such as --wallet 10000".to_owned());
-        }
-        if compatible {
-            return Ok(Terms::default());
         }
         let margin = self.wallet.map(|wallet| Margin {
             wallet,
@@ -149,6 +154,22 @@ impl TermsConfig {
             self_trade: self.stp.unwrap_or(SelfTrade::ExpireMaker),
             margin,
         })
+    }
+}
+
+impl TermsConfig {
+    /// The flag of what was given and is no fee of a fill, where there is any.
+    fn first_given(&self) -> Option<&'static str> {
+        let given = [
+            ("wallet", self.wallet.is_some()),
+            ("leverage", self.leverage.is_some()),
+            ("liquidation-fee", self.liquidation_fee.is_some()),
+            ("min-notional", self.min_notional.is_some()),
+            ("orders-ten-seconds", self.orders_ten_seconds.is_some()),
+            ("orders-minute", self.orders_minute.is_some()),
+            ("stp", self.stp.is_some()),
+        ];
+        given.into_iter().find_map(|(flag, is_given)| is_given.then_some(flag))
     }
 }
 
@@ -200,7 +221,9 @@ mod tests {
     #[test]
     fn the_peers_conventions_know_no_terms_and_margin_needs_a_wallet() {
         let wallet = TermsConfig { wallet: parse_wallet("100").ok(), ..TermsConfig::default() };
-        assert_eq!(wallet.terms(true), Ok(Terms::default()));
+        assert!(wallet.terms(true).unwrap_err().contains("--wallet is"));
+        let fees = TermsConfig { fees: Some(Fees::REGULAR), maker_fee: Some(1), ..TermsConfig::default() };
+        assert_eq!(fees.terms(true), Ok(Terms::default()));
         let terms = wallet.terms(false).unwrap();
         assert_eq!((terms.margin.unwrap().leverage, terms.orders_minute), (20, 1_200));
         let lonely = TermsConfig { leverage: Some(5), ..TermsConfig::default() };

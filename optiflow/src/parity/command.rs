@@ -115,6 +115,7 @@ fn parity(args: &ParityArgs) -> Result<(Summary, String), Problem> {
         orders: recorded.orders.len() - outside_capture,
         outside_capture,
         left_out: recorded.left_out,
+        modifications: compared.first().map_or(0, |(_, pairs)| pairs.iter().map(|pair| pair.own.changes.len()).sum()),
         arrivals_named: named,
         arrivals_typical: recorded.orders.len() - named,
         travel: recorded.travel.clone(),

@@ -243,7 +243,8 @@ mod tests {
             state: "filled".to_owned(),
             filled: Qty::ZERO,
         };
-        Own { sent, qty: Qty::from_units(1), arrival_ns: 0, known_by: Known::Exchange, cancel_ns: None, real }
+        let (qty, known_by) = (Qty::from_units(1), Known::Exchange);
+        Own { sent, qty, arrival_ns: 0, known_by, changes: Vec::new(), cancel_ns: None, real }
     }
 
     #[test]

@@ -8,6 +8,7 @@
 
 pub mod command;
 
+mod life;
 mod session;
 mod travel;
 

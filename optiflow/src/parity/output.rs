@@ -31,6 +31,8 @@ pub struct Summary {
     pub outside_capture: usize,
     /// Orders that were not sent again.
     pub left_out: LeftOut,
+    /// Modifications of them that were sent again.
+    pub modifications: usize,
     /// Moments of arrival that the exchange named.
     pub arrivals_named: usize,
     /// Moments of arrival from the typical travel.
@@ -64,7 +66,7 @@ pub struct MarketNote {
 
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let LeftOut { refused, unknown } = self.left_out;
+        let LeftOut { refused, unknown, modify_unknown } = self.left_out;
         writeln!(f, "session {} of {}, market of {}", self.session, self.database, self.capture)?;
         for MarketNote { symbol, files, rows, gaps } in &self.market {
             write!(f, "  {symbol:<10}{rows} rows of {files} files")?;
@@ -72,8 +74,8 @@ impl fmt::Display for Summary {
         }
         writeln!(
             f,
-            "  orders    {} sent again; left out: {refused} refused, {unknown} of unknown fate, {} outside the capture",
-            self.orders, self.outside_capture
+            "  orders    {} sent again, with {} modifications; left out: {refused} refused, {unknown} of unknown fate, {modify_unknown} with a modification of unknown fate, {} outside the capture",
+            self.orders, self.modifications, self.outside_capture
         )?;
         writeln!(
             f,

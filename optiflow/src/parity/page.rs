@@ -12,13 +12,15 @@ pub fn page(summary: &Summary, models: &[(String, Vec<Pair<'_>>)]) -> String {
     // Writing to a String does not fail.
     let _ = write!(
         page,
-        "<h1>Parity of session {}</h1><p>{} · market of {}</p><p>{} orders sent again on the captured market; left out: {} refused, {} of unknown fate, {} outside the capture. Arrivals: {} named by the exchange, {} typical ({:.3} ms after sending). Delay added: {} ns.</p>",
+        "<h1>Parity of session {}</h1><p>{} · market of {}</p><p>{} orders with {} modifications sent again on the captured market; left out: {} refused, {} of unknown fate, {} with a modification of unknown fate, {} outside the capture. Arrivals: {} named by the exchange, {} typical ({:.3} ms after sending). Delay added: {} ns.</p>",
         summary.session,
         escaped(&summary.database),
         escaped(&summary.capture),
         summary.orders,
+        summary.modifications,
         summary.left_out.refused,
         summary.left_out.unknown,
+        summary.left_out.modify_unknown,
         summary.outside_capture,
         summary.arrivals_named,
         summary.arrivals_typical,

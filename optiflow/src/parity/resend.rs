@@ -1,7 +1,7 @@
 //! The trader that sends a session's orders again, each at the moment it reached the exchange, and notes what fills.
 //!
-//! Links take no time here: the moments are those of arrival already. Never decides: an order or a cancel is sent whether
-//! or not the simulated fate of others makes sense of it. Reduce-only orders are sent as plain ones, because the
+//! Links take no time here: the moments are those of arrival already. Never decides: an order, a modification or a cancel
+//! is sent whether or not the simulated fate of others makes sense of it. Reduce-only orders are sent as plain ones, because the
 //! position that they were to reduce is the real one; one difference must not breed others.
 
 use optiflow_base::money::{Notional, Qty, Side};
@@ -96,8 +96,16 @@ struct Resend<'a> {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Step {
     at: i64,
-    is_cancel: bool,
+    what: What,
     order: usize,
+}
+
+/// In the order in which they count at one moment.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum What {
+    Submit,
+    Modify { tick: i32, parts: i64 },
+    Cancel,
 }
 
 impl<'a> Resend<'a> {
@@ -109,10 +117,16 @@ impl<'a> Resend<'a> {
                 OrderKind::Limit => tick_of(own.sent.price, &rules.scale),
                 OrderKind::Market => Ok(0),
             };
-            ticks.push(tick.map_err(|problem| Problem::Usage(format!("order {}: {problem}", own.sent.client_id)))?);
-            steps.push(Step { at: own.arrival_ns + rules.delay_ns, is_cancel: false, order });
-            if let Some(cancel) = own.cancel_ns {
-                steps.push(Step { at: cancel + rules.delay_ns, is_cancel: true, order });
+            let of_order = |problem| Problem::Usage(format!("order {}: {problem}", own.sent.client_id));
+            ticks.push(tick.map_err(of_order)?);
+            let mut push = |at_ns: i64, what| steps.push(Step { at: at_ns + rules.delay_ns, what, order });
+            push(own.arrival_ns, What::Submit);
+            for change in &own.changes {
+                let tick = tick_of(change.price, &rules.scale).map_err(of_order)?;
+                push(change.at_ns, What::Modify { tick, parts: rules.scale.parts(change.qty) });
+            }
+            if let Some(cancel_ns) = own.cancel_ns {
+                push(cancel_ns, What::Cancel);
             }
         }
         steps.sort_unstable();
@@ -141,12 +155,15 @@ impl Trader for Resend<'_> {
         desk.forget_ended();
         while let Some(step) = self.steps.get(self.next).copied().filter(|step| step.at <= desk.now()) {
             self.next += 1;
-            if step.is_cancel {
-                // An order that has ended in the simulation is not there any more, which is an answer too.
-                let _ = desk.cancel(id_of(step.order));
-            } else {
-                self.submit(desk, step.order);
-            }
+            // An order that has ended in the simulation is not there any more, which is an answer too.
+            let _ = match step.what {
+                What::Submit => {
+                    self.submit(desk, step.order);
+                    Ok(())
+                }
+                What::Modify { tick, parts } => desk.modify(id_of(step.order), tick, parts),
+                What::Cancel => desk.cancel(id_of(step.order)),
+            };
         }
         self.steps.get(self.next).map(|step| step.at)
     }
@@ -186,3 +203,83 @@ const fn id_of(order: usize) -> u64 {
 
 /// Rows of so much time are in memory at most.
 const STRIDE_NS: i64 = 10_000_000_000;
+
+#[cfg(test)]
+mod tests {
+    use optiflow_base::clock::Nanos;
+    use optiflow_base::money::Price;
+    use optiflow_base::order::TimeInForce;
+    use optiflow_storage::reader::history::SentOrder;
+    use optiflow_store::blocks::Blocks;
+    use optiflow_store::event::{Flags, Kind, Row};
+    use optiflow_store::writer::Writer;
+
+    use super::super::life::Change;
+    use super::super::travel::Known;
+    use super::*;
+
+    const SCALE: Scale = Scale { tick: Price::from_units(10_000_000), lot: Qty::from_units(100_000), parts_per_lot: 1 };
+
+    /// A book of 5 at 100 and 101 from 1 s on, and each second a sale of 8 at 100.
+    fn market(name: &str) -> Market {
+        let path = std::env::temp_dir().join(format!("optiflow-resend-{name}-{}.parquet", std::process::id()));
+        let mut writer = Writer::create(&path, "test").unwrap();
+        let symbol = writer.symbol("AUSDT").unwrap();
+        for second in 1..6 {
+            let at = Nanos(second * 1_000_000_000);
+            let mut push = |kind, side, price: &str, qty: &str| {
+                let (price, qty, flags, side) = (price.parse().unwrap(), qty.parse().unwrap(), Flags::BOTH, Some(side));
+                writer.push(Row { exch: at, local: at, price, qty, id: second, symbol, kind, side, flags }).unwrap();
+            };
+            push(Kind::Depth, Side::Buy, "100", "5");
+            push(Kind::Depth, Side::Sell, "101", "5");
+            push(Kind::Trade, Side::Sell, "100", "8");
+        }
+        writer.finish().unwrap();
+        let stored = Blocks::open(std::slice::from_ref(&path), None).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        Market::new(stored, SCALE)
+    }
+
+    fn own(changes: Vec<Change>) -> Own {
+        let (price, qty) = ("99".parse().unwrap(), "1".parse().unwrap());
+        let sent = SentOrder {
+            id: 1,
+            client_id: "of-1".to_owned(),
+            symbol: "AUSDT".to_owned(),
+            side: Side::Buy,
+            kind: OrderKind::Limit,
+            time_in_force: TimeInForce::Gtc,
+            price,
+            qty,
+            reduce_only: false,
+            decided: Nanos(0),
+            state: "open".to_owned(),
+            filled: Qty::ZERO,
+        };
+        let (arrival_ns, known_by, real) = (1_100_000_000, Known::Exchange, Fills::default());
+        Own { sent, qty, arrival_ns, known_by, changes, cancel_ns: None, real }
+    }
+
+    #[test]
+    fn a_modified_order_trades_by_its_new_terms_from_the_moment_they_arrive() {
+        let queue = "risk-averse".parse::<crate::config::backtest::Queue>().unwrap().estimate().unwrap();
+        let rules = Rules { scale: SCALE, queue, partial_fills: true, maker_fee_ppm: 0, taker_fee_ppm: 0, delay_ns: 0 };
+        let change = |at_ns, price: &str, qty: &str| {
+            let (price, qty) = (price.parse().unwrap(), qty.parse().unwrap());
+            Change { at_ns, price, qty }
+        };
+        let traded = |name: &str, changes| {
+            let order = own(changes);
+            let resent = resend(&[&order], market(name), &rules).unwrap();
+            let fills = resent.fills[0].unwrap();
+            (fills.qty.to_string(), fills.first_ms)
+        };
+        assert_eq!(traded("plain", vec![]), ("0".to_owned(), None));
+        // Behind the 5 displayed, three of the next eight are ours.
+        let to_best = change(2_100_000_000, "100", "2");
+        assert_eq!(traded("best", vec![to_best]), ("2".to_owned(), Some(3_000)));
+        let away = change(2_200_000_000, "98.5", "2");
+        assert_eq!(traded("away", vec![to_best, away]), ("0".to_owned(), None));
+    }
+}

@@ -1,6 +1,6 @@
 //! A session as its database has it → its orders, each with the moment it reached the exchange.
 //!
-//! The exchange's acknowledgement names the millisecond in which a request was handled, on the market's own clock. Within
+//! What happened to each is in `life`. The exchange's acknowledgement names the millisecond in which a request was handled, on the market's own clock. Within
 //! that millisecond, and for requests without one, the moment is the time of sending plus what the session's requests
 //! typically took ([`Travel`]). Never guesses silently: how each moment is known is told.
 
@@ -9,10 +9,11 @@ use std::path::Path;
 
 use optiflow_base::clock::Nanos;
 use optiflow_base::money::{Notional, Price, Qty, Side};
-use optiflow_base::order::{OrderKind, TimeInForce};
-use optiflow_storage::reader::history::{self, OrderFill, OrderStep, SentOrder, StoredSession, StoredSymbol};
+use optiflow_base::order::TimeInForce;
+use optiflow_storage::reader::history::{self, OrderFill, SentOrder, StoredSession, StoredSymbol};
 use serde::Serialize;
 
+use super::life::{Change, Life, could_rest, lives};
 use super::travel::{Known, MILLI, Source, Travel, exchange_ms, middle_of, moment};
 use crate::problem::Problem;
 
@@ -44,6 +45,8 @@ pub struct Own {
     pub arrival_ns: i64,
     /// How that is known.
     pub known_by: Known,
+    /// New terms that it was given, later and later.
+    pub changes: Vec<Change>,
     /// When its end was asked for, or the exchange ended it for reasons of its own.
     pub cancel_ns: Option<i64>,
     /// What it really traded.
@@ -72,6 +75,8 @@ pub struct LeftOut {
     pub refused: u64,
     /// Nobody knows whether the exchange had them.
     pub unknown: u64,
+    /// Nobody knows whether a modification of them worked.
+    pub modify_unknown: u64,
 }
 
 impl Fills {
@@ -90,20 +95,6 @@ impl Fills {
     pub fn price(&self) -> Option<f64> {
         (self.qty > Qty::ZERO).then(|| self.value.as_f64() / self.qty.as_f64())
     }
-}
-
-/// What happened to one order.
-#[derive(Default)]
-struct Life {
-    sent: Option<Nanos>,
-    acknowledged: Option<Nanos>,
-    /// Earliest millisecond that the exchange named.
-    exchange_ms: Option<u64>,
-    accepted: bool,
-    cancel_sent: Option<Nanos>,
-    cancel_sent_last: Option<Nanos>,
-    ended_ms: Option<u64>,
-    ended: Option<Nanos>,
 }
 
 /// Reads a session; without a number, the last one of the file.
@@ -125,40 +116,11 @@ pub fn read(path: &Path, session: Option<i64>) -> Result<Recorded, Problem> {
     let steps = history::steps(path, session.id).map_err(say)?;
     let fills = history::order_fills(path, session.id).map_err(say)?;
     let median = history::latency_median(path, session.id, "order_ack").map_err(say)?;
-    let lives = lives(&steps);
+    let lives = lives(&sent, &steps);
     let travel = travel(&lives, median);
     let last = steps.last().map_or(session.started, |step| step.at).max(session.ended.unwrap_or_default());
     let (orders, left_out) = orders(sent, &lives, &fills, &travel);
     Ok(Recorded { session, symbols, orders, left_out, travel, last })
-}
-
-fn lives(steps: &[OrderStep]) -> BTreeMap<u64, Life> {
-    let mut lives: BTreeMap<u64, Life> = BTreeMap::new();
-    for step in steps {
-        let life = lives.entry(step.order).or_default();
-        let is_answer = matches!(step.what.as_str(), "accepted" | "filled" | "done" | "cancelled" | "expired");
-        if is_answer && step.exchange_ms > 0 {
-            life.exchange_ms = Some(life.exchange_ms.map_or(step.exchange_ms, |first| first.min(step.exchange_ms)));
-        }
-        match step.what.as_str() {
-            "sent" => life.sent = life.sent.or(Some(step.at)),
-            "accepted" | "filled" | "done" => {
-                life.accepted = true;
-                life.acknowledged = life.acknowledged.or(Some(step.at));
-            }
-            "cancel_sent" => {
-                life.cancel_sent = life.cancel_sent.or(Some(step.at));
-                life.cancel_sent_last = Some(step.at);
-            }
-            "cancelled" | "expired" => {
-                life.ended = Some(step.at);
-                life.ended_ms = Some(step.exchange_ms).filter(|ms| *ms > 0);
-                life.acknowledged = life.acknowledged.or(Some(step.at));
-            }
-            _ => {}
-        }
-    }
-    lives
 }
 
 /// What requests typically took, in the truest way that the session allows.
@@ -166,7 +128,7 @@ fn travel(lives: &BTreeMap<u64, Life>, histogram_median: Option<u64>) -> Travel 
     // The named millisecond lasts one; its middle is as often too early as too late.
     let named = lives.values().filter(|life| life.accepted).filter_map(|life| {
         let left = life.sent?.0.cast_signed();
-        Some((left, middle_of(life.exchange_ms?) - left))
+        Some((left, middle_of(life.arrival_ms?) - left))
     });
     let named: Vec<(i64, i64)> = named.collect();
     if !named.is_empty() {
@@ -204,20 +166,29 @@ fn orders(
             left_out.unknown += 1;
             continue;
         };
-        // A post-only order that would have taken never rested, which a replay can tell again.
-        let lapsed = order.state == "expired" && order.time_in_force == TimeInForce::Gtx;
+        // What lapsed on arrival (a post-only order that would have taken, one that may only take) a replay can tell again.
+        let may_lapse = order.time_in_force == TimeInForce::Gtx || !could_rest(&order);
+        let lapsed = order.state == "expired" && may_lapse;
         if !life.accepted && !lapsed {
             let count = if order.state == "refused" { &mut left_out.refused } else { &mut left_out.unknown };
             *count += 1;
             continue;
         }
         let (filled, last_ms) = real.get(&order.id).copied().unwrap_or_default();
-        let (arrival_ns, known_by) = moment(left, life.exchange_ms, travel);
-        let cancel_ns = cancel(&order, life, last_ms, travel).map(|at| at.max(arrival_ns + 1));
+        let (arrival_ns, known_by) = moment(left, life.arrival_ms, travel);
+        let Some(mut changes) = life.changes(&order, arrival_ns, travel) else {
+            left_out.modify_unknown += 1;
+            continue;
+        };
+        let latest_ns = changes.last().map_or(arrival_ns, |change| change.at_ns);
+        let cancel_ns = cancel(&order, life, last_ms, travel).map(|at| at.max(latest_ns + 1));
         // The exchange cuts a reduce-only order to the position.
         let is_cut = order.reduce_only && order.state == "filled" && filled.qty > Qty::ZERO;
-        let qty = if is_cut { filled.qty } else { order.qty };
-        orders.push(Own { sent: order, qty, arrival_ns, known_by, cancel_ns, real: filled });
+        let mut qty = order.qty;
+        if is_cut {
+            *changes.last_mut().map_or(&mut qty, |change| &mut change.qty) = filled.qty;
+        }
+        orders.push(Own { sent: order, qty, arrival_ns, known_by, changes, cancel_ns, real: filled });
     }
     (orders, left_out)
 }
@@ -231,16 +202,12 @@ fn cancel(order: &SentOrder, life: &Life, last_fill_ms: i64, travel: &Travel) ->
         ("filled", Some(first), _) => Some(moment(first, None, travel).0.max((last_fill_ms + 1) * MILLI)),
         (_, Some(first), _) => Some(moment(first, life.ended_ms, travel).0),
         // By REST in the end, or by the exchange: a self trade, nothing left to reduce.
-        ("cancelled" | "expired", None, _) if rests(order) && life.accepted => {
+        ("cancelled" | "expired", None, _) if could_rest(order) && life.accepted => {
             let ended = life.ended?;
             Some(life.ended_ms.map_or_else(|| ended.0.cast_signed() + travel.at(ended), middle_of))
         }
         (_, None, _) => None,
     }
-}
-
-fn rests(order: &SentOrder) -> bool {
-    order.kind == OrderKind::Limit && matches!(order.time_in_force, TimeInForce::Gtc | TimeInForce::Gtx)
 }
 
 impl Own {
@@ -254,111 +221,4 @@ impl Own {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn step(at_us: u64, exchange_ms: u64, what: &str) -> OrderStep {
-        OrderStep { order: 1, at: Nanos(at_us * 1_000), exchange_ms, what: what.to_owned(), value: None }
-    }
-
-    fn order(state: &str, time_in_force: TimeInForce, reduce_only: bool) -> SentOrder {
-        SentOrder {
-            id: 1,
-            client_id: "of-1".to_owned(),
-            symbol: "BTCUSDT".to_owned(),
-            side: Side::Buy,
-            kind: OrderKind::Limit,
-            time_in_force,
-            price: Price::from_units(100),
-            qty: Qty::from_units(50),
-            reduce_only,
-            decided: Nanos(0),
-            state: state.to_owned(),
-            filled: Qty::ZERO,
-        }
-    }
-
-    fn told(order: SentOrder, steps: &[OrderStep], fills: &[OrderFill]) -> String {
-        let lives = lives(steps);
-        let travel = Travel::new(vec![(0, 200_000)], Source::Acknowledgements);
-        let (orders, left_out) = orders(vec![order], &lives, fills, &travel);
-        match orders.first() {
-            Some(own) => {
-                let us = |ns: i64| ns / 1_000;
-                format!(
-                    "{} {:?} {} cancel {:?}",
-                    us(own.arrival_ns),
-                    own.known_by,
-                    own.qty.units(),
-                    own.cancel_ns.map(us)
-                )
-            }
-            None => format!("refused {} unknown {}", left_out.refused, left_out.unknown),
-        }
-    }
-
-    #[test]
-    fn a_request_arrives_within_the_millisecond_that_the_exchange_names() {
-        let gtx = || order("cancelled", TimeInForce::Gtx, false);
-        let sent = step(5_100, 0, "sent");
-        let table = [
-            (vec![sent.clone(), step(5_500, 5, "accepted")], "5300 Exchange 50 cancel None"),
-            (vec![sent.clone(), step(5_500, 6, "accepted")], "6000 Exchange 50 cancel None"),
-            (vec![sent.clone(), step(5_500, 4, "accepted")], "4999 Exchange 50 cancel None"),
-            (vec![sent.clone(), step(5_500, 0, "accepted")], "5300 Typical 50 cancel None"),
-            (
-                vec![
-                    sent.clone(),
-                    step(5_500, 5, "accepted"),
-                    step(9_000, 0, "cancel_sent"),
-                    step(9_900, 9, "cancelled"),
-                ],
-                "5300 Exchange 50 cancel Some(9200)",
-            ),
-            // Ended by the exchange itself.
-            (
-                vec![sent.clone(), step(5_500, 5, "accepted"), step(9_900, 9, "cancelled")],
-                "5300 Exchange 50 cancel Some(9500)",
-            ),
-            (vec![sent.clone()], "refused 0 unknown 1"),
-            (vec![], "refused 0 unknown 1"),
-        ];
-        for (steps, expected) in table {
-            assert_eq!(told(gtx(), &steps, &[]), expected, "{steps:?}");
-        }
-    }
-
-    #[test]
-    fn what_lapsed_is_sent_again_and_what_was_refused_is_not() {
-        let steps = [step(5_100, 0, "sent"), step(5_500, 0, "expired")];
-        assert_eq!(told(order("expired", TimeInForce::Gtx, false), &steps, &[]), "5300 Typical 50 cancel None");
-        let steps = [step(5_100, 0, "sent"), step(5_500, 0, "refused")];
-        assert_eq!(told(order("refused", TimeInForce::Gtx, false), &steps, &[]), "refused 1 unknown 0");
-    }
-
-    #[test]
-    fn a_cancel_that_came_too_late_comes_after_the_fill_and_a_cut_order_has_its_cut_size() {
-        let (price, qty) = (Price::from_units(100), Qty::from_units(30));
-        let fill = OrderFill { order: 1, exchange_ms: 20, at: Nanos(0), price, qty, fee: 0, maker: true };
-        let steps = [
-            step(5_100, 0, "sent"),
-            step(5_500, 5, "accepted"),
-            step(9_000, 0, "cancel_sent"),
-            step(21_000, 20, "filled"),
-            step(21_000, 20, "done"),
-        ];
-        let answer = told(order("filled", TimeInForce::Gtx, true), &steps, &[fill]);
-        assert_eq!(answer, "5300 Exchange 30 cancel Some(21000)");
-    }
-
-    #[test]
-    fn travel_is_measured_in_the_truest_way_there_is() {
-        let named = [step(5_100, 0, "sent"), step(5_500, 5, "accepted")];
-        assert_eq!(travel(&lives(&named), None).typical_ns, 400_000);
-        let unnamed = [step(5_100, 0, "sent"), step(5_500, 0, "accepted")];
-        let measured = travel(&lives(&unnamed), None);
-        assert_eq!((measured.typical_ns, measured.source), (200_000, Source::RoundTrips));
-        assert_eq!(travel(&BTreeMap::new(), Some(80)).typical_ns, 40);
-        assert_eq!(travel(&BTreeMap::new(), None).source, Source::Nothing);
-    }
-}
+mod tests;

@@ -152,6 +152,11 @@ impl Collector {
         self.markouts.settle(now, &self.mids);
     }
 
+    /// The market told something at `at`, no later than the next sample: who never says so is taken to hear it always.
+    pub const fn heard(&mut self, at: i64) {
+        self.returns.heard(at);
+    }
+
     /// Where every symbol stands at `now`, by symbol; `None` before a market had two sides.
     pub fn sample(&mut self, now: i64, standings: &[Option<Standing>]) {
         self.span_ns = Some((self.span_ns.map_or(now, |(first, _)| first), now));

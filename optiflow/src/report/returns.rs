@@ -3,7 +3,8 @@
 //! A run has no capital of its own, so the series is profit in money, which is return on any constant capital: the
 //! capital cancels in every ratio. The period is the longest of a day, an hour and five minutes for which the run is
 //! long enough; a shorter run has no ratios, because a few hours scaled to a year say nothing. Years have 365 days:
-//! crypto does not close. Floats: these are estimates; the drawdown is money and exact.
+//! crypto does not close. What lies between two recordings is no time of the market: periods without it are none without
+//! profit, they are not counted. Floats: these are estimates; the drawdown is money and exact.
 
 use optiflow_base::money::Notional;
 
@@ -15,6 +16,10 @@ pub struct Returns {
     ladders: [Periods; PERIODS.len()],
     first: Option<(i64, Notional)>,
     last: (i64, Notional),
+    /// When the market last told anything; `None` where nobody says, and then it always did.
+    heard: Option<i64>,
+    /// Time with a market.
+    seen_ns: i64,
     drawdown: Drawdown,
 }
 
@@ -44,27 +49,45 @@ pub struct Ratios {
     pub sharpe_error: f64,
     /// Mean over the deviation of losses, a year.
     pub sortino: Option<f64>,
-    /// Profit a year over the deepest drawdown; only of runs of 30 days and more.
+    /// Profit a year over the deepest drawdown; only of 30 days of market and more.
     pub calmar: Option<f64>,
 }
 
 #[derive(Clone, Debug, Default)]
 struct Periods {
-    /// Number of the period that runs, and the equity at its begin.
-    current: Option<(i64, Notional, i64)>,
+    current: Option<Running>,
     profits: Moments,
     losses_squared: f64,
 }
 
+/// The period that runs.
+#[derive(Clone, Copy, Debug)]
+struct Running {
+    number: i64,
+    /// Equity at its begin.
+    opening: Notional,
+    /// Time of it with a market.
+    seen_ns: i64,
+}
+
 impl Returns {
+    /// The market told something at `at`, no later than the next sample.
+    pub const fn heard(&mut self, at: i64) {
+        self.heard = Some(at);
+    }
+
     /// The equity at `now`.
     pub fn sample(&mut self, now: i64, equity: Notional) {
         if self.first.is_none() {
             self.first = Some((now, equity));
             self.drawdown = Drawdown::from(now, Notional::ZERO);
+            self.last = (now, equity);
         }
+        // What was heard just now says nothing of a long time before it that nobody looked at.
+        let silent_from = self.heard.map_or(now, |heard| heard.min(self.last.0).saturating_add(SILENCE_NS));
+        self.seen_ns += seen(self.last.0, now, silent_from);
         for (periods, period) in self.ladders.iter_mut().zip(&PERIODS) {
-            periods.sample(now, self.last, equity, period.nanos);
+            periods.sample((now, equity), self.last, silent_from, period.nanos);
         }
         self.last = (now, equity);
         self.drawdown.sample(now, equity);
@@ -80,16 +103,11 @@ impl Returns {
         self.drawdown.peak - self.last.1
     }
 
-    /// Time from the first sample to the last.
-    pub fn length_ns(&self) -> i64 {
-        self.first.map_or(0, |(first, _)| self.last.0 - first)
-    }
-
-    /// The ratios; `None` of a run too short for any.
+    /// The ratios; `None` of a run with too little of the market for any.
     pub fn ratios(&self) -> Option<Ratios> {
         let (_, start) = self.first?;
         let chosen = self.ladders.iter().zip(&PERIODS).map(|(periods, period)| {
-            let closed = periods.closed(self.last, period.nanos);
+            let closed = periods.closed(self.last.1, period.nanos);
             (closed, period)
         });
         let (periods, period) = chosen.into_iter().find(|(closed, period)| closed.profits.n() >= period.least)?;
@@ -99,7 +117,7 @@ impl Returns {
         let sharpe = periods.profits.deviation().and_then(ratio);
         let per_period = sharpe.unwrap_or(0.0) / a_year;
         let deepest = self.drawdown.deepest.as_f64();
-        let length = self.length_ns() as f64;
+        let length = self.seen_ns as f64;
         let a_years_profit = (self.last.1 - start).as_f64() / length * YEAR_NS;
         let is_long = length >= CALMAR_LEAST_NS && deepest > 0.0;
         Some(Ratios {
@@ -114,23 +132,25 @@ impl Returns {
 }
 
 impl Periods {
-    fn sample(&mut self, now: i64, last: (i64, Notional), equity: Notional, nanos: i64) {
+    fn sample(&mut self, sample: (i64, Notional), last: (i64, Notional), silent_from: i64, nanos: i64) {
+        let (now, equity) = sample;
         let number = now.div_euclid(nanos);
-        let Some((current, opening, since)) = self.current else {
-            self.current = Some((number, equity, now));
-            return;
-        };
+        let Running { number: current, opening, seen_ns } =
+            *self.current.get_or_insert(Running { number, opening: equity, seen_ns: 0 });
         if number == current {
+            let seen_ns = seen_ns + seen(last.0, now, silent_from);
+            self.current = Some(Running { number, opening, seen_ns });
             return;
         }
         // The equity where a period ends is that of the last sample in it or, where one falls on the border, of that.
         let on_border = now.rem_euclid(nanos) == 0 && number == current + 1;
-        let (end, closing) = if on_border { (now, equity) } else { last };
-        self.close(end - since, closing - opening, nanos);
-        self.current = Some((number, closing, end.max(number * nanos).min(now)));
+        let (end, closing) = if on_border { sample } else { last };
+        self.close(seen_ns + seen(last.0, end, silent_from), closing - opening, nanos);
+        let seen_ns = seen(end.max(number * nanos), now, silent_from);
+        self.current = Some(Running { number, opening: closing, seen_ns });
     }
 
-    /// A period that was seen for less than half of its time says little about a whole one.
+    /// A period of which less than half had a market says little about a whole one, and of a hole nothing.
     fn close(&mut self, seen_ns: i64, profit: Notional, nanos: i64) {
         if seen_ns * 2 >= nanos {
             let profit = profit.as_f64();
@@ -140,10 +160,10 @@ impl Periods {
     }
 
     /// With the period that still runs.
-    fn closed(&self, last: (i64, Notional), nanos: i64) -> Periods {
+    fn closed(&self, equity: Notional, nanos: i64) -> Periods {
         let mut closed = self.clone();
-        if let Some((_, opening, since)) = self.current {
-            closed.close(last.0 - since, last.1 - opening, nanos);
+        if let Some(Running { opening, seen_ns, .. }) = self.current {
+            closed.close(seen_ns, equity - opening, nanos);
         }
         closed
     }
@@ -170,6 +190,11 @@ impl Drawdown {
     }
 }
 
+/// Time with a market between two moments, where it is silent from `silent_from` on.
+fn seen(from: i64, to: i64, silent_from: i64) -> i64 {
+    (to.min(silent_from) - from).max(0)
+}
+
 struct Period {
     name: &'static str,
     nanos: i64,
@@ -179,6 +204,9 @@ struct Period {
 
 /// The shortest period: who samples where one ends, and where something changes, has sampled enough.
 pub const SHORTEST_NS: i64 = HOUR_NS / 12;
+/// A market that has told nothing for so long is none: just less than half of the shortest period, so that none counts
+/// that had no row of its own, and samples a second apart do not change that.
+const SILENCE_NS: i64 = SHORTEST_NS / 2 - 1_000_000_000;
 const HOUR_NS: i64 = 3_600_000_000_000;
 const YEAR_NS: f64 = 365.0 * 24.0 * HOUR_NS as f64;
 const CALMAR_LEAST_NS: f64 = 30.0 * 24.0 * HOUR_NS as f64;
@@ -220,6 +248,38 @@ mod tests {
             returns.sample(minute * HOUR_NS / 60, Notional::from_units(i128::from(minute * minute % 7)));
         }
         assert_eq!(returns.ratios(), None);
+    }
+
+    #[test]
+    fn what_lies_between_two_recordings_is_not_counted() {
+        let hole = 450 * 288;
+        let of = |tells: bool, recorded: i64| {
+            let mut returns = Returns::default();
+            let mut period_of = |first: i64| {
+                for second in 0..recorded * 300 {
+                    let now = first * SHORTEST_NS + second * 1_000_000_000;
+                    if tells {
+                        returns.heard(now);
+                    }
+                    returns.sample(now, Notional::from_units(i128::from((now / SHORTEST_NS) % 3 * 100_000_000)));
+                }
+            };
+            period_of(3);
+            period_of(hole);
+            returns.ratios()
+        };
+        assert_eq!(of(true, 2), None, "four periods of five minutes are no run of a day");
+        let two = of(true, 150).unwrap();
+        assert_eq!((two.period, two.periods, two.calmar), ("5 minutes", 300, None));
+        // The hole itself is looked at every five minutes, with the same equity: that adds nothing.
+        let mut returns = Returns::default();
+        for period in 0..1_000 {
+            if period < 2 {
+                returns.heard(period * SHORTEST_NS);
+            }
+            returns.sample(period * SHORTEST_NS, Notional::ZERO);
+        }
+        assert_eq!((returns.ratios(), returns.seen_ns), (None, 2 * SILENCE_NS));
     }
 
     #[test]

@@ -179,6 +179,11 @@ impl Watch {
         self.sample(now, self.mid.map(|mid| local.ledger().equity_at(mid)));
     }
 
+    /// The market told something at `at`, no later than the next sample.
+    pub const fn heard(&mut self, at: i64) {
+        self.returns.heard(at);
+    }
+
     /// The equity at `now`; `None` before a market had two sides.
     pub fn sample(&mut self, now: i64, equity: Option<Notional>) {
         self.equity = equity;

@@ -157,7 +157,7 @@ impl Ground {
             packings.push(packing);
             packings.len() - 1
         });
-        let script = script(&settings.strategy).map(|path| read_script(path, &config.scale)).transpose()?;
+        let script = script(&settings.strategy).map(|path| read_script(path, &config)).transpose()?;
         let hash = Hashed::default().with(&config);
         Ok(Ground { config, packing, script: script.map(Arc::new), hash })
     }
@@ -198,6 +198,7 @@ fn replay<T: Trader>(
     let mut wakes = 0;
     let mut next = watched.trader.start(first_ns);
     let mut sample = after(first_ns);
+    let mut row = first_ns;
     loop {
         let at = next.map_or(sample, |next| next.min(sample));
         if !replay.advance(at, &mut watched)? {
@@ -209,6 +210,10 @@ fn replay<T: Trader>(
             assert!(next.is_none_or(|next| next > at), "a trader asks for a later time");
         }
         if sample == at {
+            if row <= at {
+                watched.watch.heard(at);
+                row = replay.next_row_ns();
+            }
             watched.watch.sample_local(at, replay.local());
             sample = after(at);
         }

@@ -193,6 +193,7 @@ impl Observer for Watched {
     fn standing(&mut self, standing: &Standing<'_>) {
         let known = || standing.symbols.iter().filter(|symbol| symbol.mid.is_some());
         let equity = known().next().map(|_| known().map(SymbolStanding::profit).sum::<Notional>());
+        self.watch.heard(time(standing.heard));
         self.watch.sample(time(standing.at), equity);
     }
 }

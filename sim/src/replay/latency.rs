@@ -40,6 +40,8 @@ pub struct LatencyRow {
 #[derive(Clone, Debug)]
 pub struct LatencyTable {
     rows: Arc<[LatencyRow]>,
+    /// Those of which answers' ways home are read.
+    homeward: Arc<[LatencyRow]>,
     entry_at: usize,
     response_at: usize,
 }
@@ -57,7 +59,18 @@ impl Latency {
                 return Err(ReplayError::LatencyTable { row: index + 1, problem });
             }
         }
-        Ok(Latency::Table(LatencyTable { rows, entry_at: 0, response_at: 0 }))
+        let homeward = Arc::clone(&rows);
+        Ok(Latency::Table(LatencyTable { rows, homeward, entry_at: 0, response_at: 0 }))
+    }
+
+    /// The same, but a request that was lost tells nothing of answers' ways home: the exchange answered at no time, and the
+    /// peer takes that for a time long ago. Where all were lost, answers take no time.
+    #[must_use]
+    pub fn without_lost_answers(mut self) -> Latency {
+        if let Latency::Table(table) = &mut self {
+            table.homeward = table.rows.iter().copied().filter(|row| row.exchange_ns > 0).collect();
+        }
+        self
     }
 
     /// From measured round trips. A request's way out is half of what is drawn for it and its answer's way home the other
@@ -189,16 +202,17 @@ impl LatencyTable {
     }
 
     fn response(&mut self, now: i64) -> i64 {
-        if now < self.rows[0].exchange_ns {
-            return self.rows[0].response();
+        let Some(first) = self.homeward.first() else { return 0 };
+        if now < first.exchange_ns {
+            return first.response();
         }
-        while let Some([row, next]) = self.rows.get(self.response_at..self.response_at + 2) {
+        while let Some([row, next]) = self.homeward.get(self.response_at..self.response_at + 2) {
             if row.exchange_ns <= now && now < next.exchange_ns {
                 return interpolate(now, row.exchange_ns, row.response(), next.exchange_ns, next.response());
             }
             self.response_at += 1;
         }
-        self.rows[self.response_at].response()
+        self.homeward[self.response_at].response()
     }
 }
 
@@ -279,6 +293,29 @@ mod tests {
         let mut latency = Latency::table(vec![row(0, 4, 7), lost, row(45, 49, 52)]).unwrap();
         assert_eq!(entry(&mut latency, 10_000_000), -12_200_000);
         assert_eq!(entry(&mut latency, 45_000_000), 4_000_000);
+    }
+
+    #[test]
+    fn answers_do_not_travel_by_requests_that_were_lost() {
+        let epoch = 1_700_000_000_000_000_000;
+        let at = |millis: i64| epoch + millis * 1_000_000;
+        let row = |request: i64, exchange: i64, response: i64| LatencyRow {
+            request_ns: at(request),
+            exchange_ns: if exchange == 0 { 0 } else { at(exchange) },
+            response_ns: at(response),
+        };
+        let answers = |rows: &[LatencyRow], is_peers: bool| {
+            let latency = Latency::table(rows).unwrap();
+            let mut latency = if is_peers { latency } else { latency.without_lost_answers() };
+            [1, 30, 130, 500].map(|millis| latency.response(at(millis)) / 1_000_000)
+        };
+        let (first, middle, last) = (row(0, 4, 7), row(100, 108, 114), row(200, 202, 203));
+        let lost = |request| row(request, 0, request + 20);
+        assert_eq!(answers(&[first, middle, last], false), [3, 3, 4, 1]);
+        assert_eq!(answers(&[lost(-50), first, lost(50), middle, lost(150), last, lost(250)], false), [3, 3, 4, 1]);
+        assert_eq!(answers(&[lost(0), lost(1)], false), [0; 4]);
+        // The peer's reading of a lost last request: half a century.
+        assert_eq!(answers(&[first, lost(50)], true)[1], at(70) / 1_000_000);
     }
 
     #[test]

@@ -144,7 +144,7 @@ impl<'a> Replay<'a> {
             local_at: Cursor::start(),
             venue: Venue::new(config),
             local: Local::new(config),
-            links: Links::new(config.latency.clone()),
+            links: Links::new(config.latency.clone(), config.compatible),
             digest: Digest::new(),
             tally: Tally::default(),
             now: i64::MIN,
@@ -190,15 +190,20 @@ impl<'a> Replay<'a> {
         Desk { now: self.now, local: &mut self.local, links: &mut self.links }
     }
 
-    /// Nothing happens before this unless the trader asks for something; `i64::MAX` when nothing is left, and before the
-    /// first step no time is too early.
-    pub fn next_ns(&self) -> i64 {
+    /// The market tells nothing before this, on either clock; ends as [`Replay::next_ns`] does.
+    pub fn next_row_ns(&self) -> i64 {
         let row = |cursor: &Cursor<'a>, at: fn(&Row) -> i64| match cursor.next() {
             Some(row) => at(row),
             None if cursor.is_ended() => i64::MAX,
             None => i64::MIN,
         };
-        let rows = row(&self.exchange_at, Row::exchange_ns).min(row(&self.local_at, Row::local_ns));
+        row(&self.exchange_at, Row::exchange_ns).min(row(&self.local_at, Row::local_ns))
+    }
+
+    /// Nothing happens before this unless the trader asks for something; `i64::MAX` when nothing is left, and before the
+    /// first step no time is too early.
+    pub fn next_ns(&self) -> i64 {
+        let rows = self.next_row_ns();
         let alarm = if self.exchange_at.is_ended() { i64::MAX } else { self.venue.alarm_ns() };
         let messages = self.links.next_arrival().into_iter().chain(self.links.next_home()).min();
         rows.min(alarm).min(messages.unwrap_or(i64::MAX))

@@ -1,4 +1,4 @@
-//! A trader that does what a file says, when it says so. Never thinks.
+//! A trader that does what a file says, when it says so. Never thinks, and never mends a price unless asked to.
 
 use optiflow_base::money::{Price, Qty, Side};
 
@@ -40,6 +40,15 @@ pub enum Action {
     Clear,
 }
 
+/// What becomes of a limit that is no multiple of the tick.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OffTick {
+    /// The line is refused: no exchange takes such an order.
+    Refused,
+    /// It is rounded to the nearest tick, as the peer does.
+    Rounded,
+}
+
 /// Replays a script.
 #[derive(Clone, Debug)]
 pub struct Script {
@@ -57,8 +66,8 @@ impl Script {
     }
 
     /// From CSV with the header `t_ns,verb,order_id,side,price,qty,tif,type`, to which `reduce_only` and `stp` may be added;
-    /// verbs submit, cancel, modify, clear.
-    pub fn parse(text: &str, scale: &Scale) -> Result<Script, ReplayError> {
+    /// verbs submit, cancel, modify, clear. Without any line of these there is nothing to run, which is an error.
+    pub fn parse(text: &str, scale: &Scale, off_tick: OffTick) -> Result<Script, ReplayError> {
         let mut steps = Vec::new();
         let mut added = Vec::new();
         for (index, line) in text.lines().enumerate() {
@@ -71,11 +80,15 @@ impl Script {
             if line.is_empty() {
                 continue;
             }
-            let step = parse_step(line, &added, scale).map_err(failed)?;
+            let step = parse_step(line, &added, scale, off_tick).map_err(failed)?;
             if steps.last().is_some_and(|last: &Step| last.at > step.at) {
                 return Err(failed("it is earlier than the line above; sort the script by time".to_owned()));
             }
             steps.push(step);
+        }
+        if steps.is_empty() {
+            let problem = format!("nothing is asked for; give lines of {COLUMNS}, such as {EXAMPLE}");
+            return Err(ReplayError::Script { line: text.lines().count().max(1), problem });
         }
         Ok(Script::new(steps))
     }
@@ -145,7 +158,7 @@ fn parse_header(line: &str) -> Result<Vec<Added>, String> {
     rest.split(',').skip(1).map(column).collect()
 }
 
-fn parse_step(line: &str, added: &[Added], scale: &Scale) -> Result<Step, String> {
+fn parse_step(line: &str, added: &[Added], scale: &Scale, off_tick: OffTick) -> Result<Step, String> {
     let mut fields: Vec<&str> = line.split(',').collect();
     let wrong = || {
         let columns = if added.is_empty() { COLUMNS } else { "what the header names" };
@@ -159,9 +172,10 @@ fn parse_step(line: &str, added: &[Added], scale: &Scale) -> Result<Step, String
     let number = |name: &str, text: &str| format!("{name} {text:?} is not a number");
     let at: i64 = at.parse().map_err(|_| number("t_ns", at))?;
     let id: u64 = id.parse().map_err(|_| number("order_id", id))?;
-    let tick = || {
+    let tick = |off_tick| {
         let price: Price = price.parse().map_err(|_| number("price", price))?;
-        scale.nearest_tick(price).ok_or_else(|| number("price", "beyond the ticks"))
+        let tick = scale.nearest_tick(price).ok_or_else(|| number("price", "beyond the ticks"))?;
+        check_tick(price, tick, scale, off_tick)
     };
     let parts = || qty.parse::<Qty>().map(|qty| scale.parts(qty)).map_err(|_| number("qty", qty));
     let action = match verb {
@@ -175,15 +189,28 @@ fn parse_step(line: &str, added: &[Added], scale: &Scale) -> Result<Step, String
                 }
             }
             let (side, kind, time_in_force) = (parse_side(side)?, parse_kind(kind)?, parse_time_in_force(tif)?);
-            let (tick, parts) = (tick()?, parts()?);
+            // What stands there of a market order is read by nobody.
+            let off_tick = if kind == OrderKind::Market { OffTick::Rounded } else { off_tick };
+            let (tick, parts) = (tick(off_tick)?, parts()?);
             Action::Submit(Order { id, side, kind, time_in_force, tick, parts, reduce_only, self_trade })
         }
         "cancel" => Action::Cancel { id },
-        "modify" => Action::Modify { id, tick: tick()?, parts: parts()? },
+        "modify" => Action::Modify { id, tick: tick(off_tick)?, parts: parts()? },
         "clear" => Action::Clear,
         _ => return Err(format!("verb {verb:?} is unknown; use submit, cancel, modify or clear")),
     };
     Ok(Step { at, action })
+}
+
+fn check_tick(price: Price, tick: i32, scale: &Scale, off_tick: OffTick) -> Result<i32, String> {
+    let nearest = scale.price(tick);
+    match off_tick {
+        OffTick::Refused if nearest != price => Err(format!(
+            "price {price} is no multiple of the tick {}; the nearest is {nearest}, or give a finer --tick",
+            scale.tick
+        )),
+        OffTick::Refused | OffTick::Rounded => Ok(tick),
+    }
 }
 
 fn parse_flag(text: &str) -> Result<bool, String> {
@@ -222,6 +249,7 @@ fn parse_time_in_force(text: &str) -> Result<TimeInForce, String> {
 
 const COLUMNS: &str = "t_ns,verb,order_id,side,price,qty,tif,type";
 const COLUMNS_COUNT: usize = 8;
+const EXAMPLE: &str = "1700000000000000000,submit,1,BUY,99.9,0.5,GTC,LIMIT";
 
 #[cfg(test)]
 mod tests {
@@ -234,7 +262,7 @@ mod tests {
     #[test]
     fn lines_become_steps() {
         let text = "t_ns,verb,order_id,side,price,qty,tif,type\n10,submit,1,BUY,99.9,2,GTX,LIMIT\n11,modify,1,,99.8,0.5,GTC,LIMIT\n12,cancel,1,,,,GTC,LIMIT\n13,clear,0,,,,GTC,LIMIT\n";
-        let script = Script::parse(text, &scale()).unwrap();
+        let script = Script::parse(text, &scale(), OffTick::Refused).unwrap();
         let Action::Submit(order) = script.steps[0].action else { panic!("a submit") };
         assert_eq!((order.tick, order.parts, order.time_in_force), (999, 200_000_000, TimeInForce::Gtx));
         assert_eq!(script.steps[1].action, Action::Modify { id: 1, tick: 998, parts: 50_000_000 });
@@ -247,7 +275,7 @@ mod tests {
         let text = format!(
             "{COLUMNS},stp,reduce_only\n10,submit,1,BUY,99.9,2,GTC,LIMIT,EXPIRE_BOTH,true\n11,submit,2,BUY,99.9,2,GTC,LIMIT,,\n12,cancel,1,,,,,,,\n"
         );
-        let script = Script::parse(&text, &scale()).unwrap();
+        let script = Script::parse(&text, &scale(), OffTick::Refused).unwrap();
         let terms: Vec<_> = script.steps[..2]
             .iter()
             .map(|step| match step.action {
@@ -262,7 +290,7 @@ mod tests {
             (format!("{COLUMNS},stp\n10,submit,1,BUY,1,1,GTC,LIMIT"), "8 fields"),
             (format!("{COLUMNS},reduce_only\n10,submit,1,BUY,1,1,GTC,LIMIT,yes"), "reduce_only"),
         ] {
-            let problem = Script::parse(&text, &scale()).unwrap_err().to_string();
+            let problem = Script::parse(&text, &scale(), OffTick::Refused).unwrap_err().to_string();
             assert!(problem.contains(says), "{problem}");
         }
     }
@@ -276,10 +304,40 @@ mod tests {
             ("10,submit,1,LONG,1,1,GTC,LIMIT", "side"),
             ("10,submit,1,BUY,one,1,GTC,LIMIT", "price"),
         ] {
-            let problem = Script::parse(line, &scale()).unwrap_err().to_string();
+            let problem = Script::parse(line, &scale(), OffTick::Refused).unwrap_err().to_string();
             assert!(problem.contains("line 1") && problem.contains(says), "{problem}");
         }
-        let problem = Script::parse("11,clear,0,,,,GTC,LIMIT\n10,clear,0,,,,GTC,LIMIT", &scale()).unwrap_err();
+        let problem =
+            Script::parse("11,clear,0,,,,GTC,LIMIT\n10,clear,0,,,,GTC,LIMIT", &scale(), OffTick::Refused).unwrap_err();
         assert!(problem.to_string().contains("line 2"));
+    }
+
+    #[test]
+    fn a_script_that_asks_for_nothing_is_no_script() {
+        for (text, line) in [("", 1), ("\n\n", 2), (COLUMNS, 1), (&format!("{COLUMNS}\n")[..], 1)] {
+            let problem = Script::parse(text, &scale(), OffTick::Rounded).unwrap_err().to_string();
+            assert!(problem.contains(&format!("line {line}: nothing is asked for")), "{problem}");
+            assert!(problem.contains(COLUMNS), "it says what was expected: {problem}");
+        }
+        assert!(Script::parse(EXAMPLE, &scale(), OffTick::Refused).is_ok());
+    }
+
+    #[test]
+    fn a_price_off_the_tick_is_refused_or_rounded() {
+        for line in ["10,submit,1,BUY,99.96,1,GTC,LIMIT", "10,modify,1,,99.96,1,GTC,LIMIT"] {
+            let text = format!("{COLUMNS}\n{line}");
+            let problem = Script::parse(&text, &scale(), OffTick::Refused).unwrap_err().to_string();
+            for says in ["line 2", "99.96", "0.1", "the nearest is 100", "--tick"] {
+                assert!(problem.contains(says), "{says}: {problem}");
+            }
+            let tick = match Script::parse(&text, &scale(), OffTick::Rounded).unwrap().steps[0].action {
+                Action::Submit(order) => order.tick,
+                Action::Modify { tick, .. } => tick,
+                Action::Cancel { .. } | Action::Clear => panic!("a price"),
+            };
+            assert_eq!(tick, 1_000);
+        }
+        let market = "10,submit,1,BUY,99.96,1,IOC,MARKET";
+        assert!(Script::parse(market, &scale(), OffTick::Refused).is_ok());
     }
 }

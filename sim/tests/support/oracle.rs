@@ -10,7 +10,7 @@ use optiflow_sim::replay::latency::{Latency, LatencyRow};
 use optiflow_sim::replay::orders::{Answer, Status, Tells};
 use optiflow_sim::replay::rows::{Kind, MarketRow, Row, arrange};
 use optiflow_sim::replay::run::{Outcome, run};
-use optiflow_sim::replay::script::Script;
+use optiflow_sim::replay::script::{OffTick, Script};
 use optiflow_sim::replay::terms::Terms;
 use optiflow_sim::replay::{ReplayConfig, Scale};
 use serde_json::Value;
@@ -83,7 +83,7 @@ impl Oracle {
             taker_fee_ppm: 700,
             terms: Terms::default(),
         };
-        let mut script = Script::parse(&self.read(&case.text("actions")), &scale()).unwrap();
+        let mut script = Script::parse(&self.read(&case.text("actions")), &scale(), OffTick::Rounded).unwrap();
         let outcome = run(&config, Feed::memory(self.rows(case)), &mut script).unwrap();
         let refusals = script.refusals().iter().map(|(step, refusal)| format!("{} {refusal:?}", step.at)).collect();
         Run { answers: script.answers().to_vec(), refusals, outcome }

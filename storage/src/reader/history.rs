@@ -13,6 +13,7 @@ use rusqlite::types::{FromSql, Type};
 use super::query;
 use crate::error::StorageError;
 use crate::rows::{kind_text, side_text, tif_text};
+use crate::word::OrderWord;
 
 /// A run of the program.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,9 +79,9 @@ pub struct OrderStep {
     pub at: Nanos,
     /// When it happened at the exchange, ms; 0 where it did not say.
     pub exchange_ms: u64,
-    /// `sent`, `accepted`, `refused`, `cancel_sent` …, as in the table `order_events`.
-    pub what: String,
-    /// What belongs to it: exchange id, venue code, trade id.
+    /// What happened.
+    pub what: OrderWord,
+    /// What belongs to it: exchange id, venue code, trade id, new price or quantity.
     pub value: Option<i64>,
 }
 
@@ -169,7 +170,7 @@ pub fn steps(path: &Path, session: i64) -> Result<Vec<OrderStep>, StorageError> 
             order: unsigned(row, 0)?,
             at: nanos(row, 1)?,
             exchange_ms: unsigned(row, 2)?,
-            what: row.get(3)?,
+            what: word(row, 3, &OrderWord::ALL, OrderWord::name)?,
             value: row.get(4)?,
         })
     })
@@ -214,7 +215,12 @@ fn nanos(row: &Row<'_>, column: usize) -> rusqlite::Result<Nanos> {
 }
 
 /// The word of `all` that stands in the column.
-pub(super) fn word<T: Copy>(row: &Row<'_>, column: usize, all: &[T], text: impl Fn(T) -> &'static str) -> rusqlite::Result<T> {
+pub(super) fn word<T: Copy>(
+    row: &Row<'_>,
+    column: usize,
+    all: &[T],
+    text: impl Fn(T) -> &'static str,
+) -> rusqlite::Result<T> {
     let value = row.get_ref(column)?;
     let written = String::column_result(value).unwrap_or_default();
     let found = all.iter().find(|known| text(**known) == written).copied();
@@ -222,7 +228,8 @@ pub(super) fn word<T: Copy>(row: &Row<'_>, column: usize, all: &[T], text: impl 
     found.ok_or_else(|| rusqlite::Error::FromSqlConversionFailure(column, Type::Text, strange().into()))
 }
 
-pub(super) const TIMES_IN_FORCE: [TimeInForce; 4] = [TimeInForce::Gtc, TimeInForce::Ioc, TimeInForce::Fok, TimeInForce::Gtx];
+pub(super) const TIMES_IN_FORCE: [TimeInForce; 4] =
+    [TimeInForce::Gtc, TimeInForce::Ioc, TimeInForce::Fok, TimeInForce::Gtx];
 
 #[cfg(test)]
 mod tests {
@@ -257,7 +264,7 @@ mod tests {
             (Side::Sell, TimeInForce::Gtx, true)
         );
         let steps = steps(&path, 3).unwrap();
-        assert_eq!((steps[1].what.as_str(), steps[1].exchange_ms, steps[1].value), ("accepted", 4, Some(5)));
+        assert_eq!((steps[1].what, steps[1].exchange_ms, steps[1].value), (OrderWord::Accepted, 4, Some(5)));
         let fill = order_fills(&path, 3).unwrap()[0];
         assert_eq!((fill.order, fill.exchange_ms, fill.fee, fill.maker), (7, 5, -2, true));
         assert_eq!(latency_median(&path, 3, "order_ack").unwrap(), Some(6));

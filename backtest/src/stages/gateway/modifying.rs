@@ -9,7 +9,7 @@ use optiflow_oms::order::Fact;
 use optiflow_oms::order::terms::Shown;
 use optiflow_oms::stage::LocalCode;
 
-use super::super::observer::{Observer, Reason, Status, Tells};
+use super::super::observer::{Observer, Status, Tells};
 use super::super::post::{Letter, Mail, Request};
 use super::{Gateway, PLAIN};
 
@@ -42,12 +42,12 @@ impl Gateway {
                 self.desk.shown(now, exch.millis(), order, terms, how);
                 self.show(letter, order, Tells::State, None, PLAIN, observer);
             }
-            Mail::ModifyRefused { order, code } => {
+            Mail::ModifyRefused { order, code, reason } => {
                 if let Some(request) = self.pending(order) {
                     self.desk.amend_refused(now, order, request, code);
                 }
                 self.heed(now, code);
-                self.show(letter, order, Tells::Rejected, None, (code, Reason::None), observer);
+                self.show(letter, order, Tells::Rejected, None, (code, reason), observer);
             }
             Mail::Accepted { .. }
             | Mail::Traded { .. }

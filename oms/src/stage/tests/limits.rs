@@ -150,6 +150,34 @@ fn what_another_client_of_the_address_is_told_silences_us_and_reaches_risk() {
 }
 
 #[test]
+fn a_firewall_s_refusal_of_a_call_pauses_calls_and_new_risk_while_cancels_and_exits_leave() {
+    let peace = crate::peace::Peace::new();
+    let guards = Guards { peace: peace.clone(), ..Guards::default() };
+    let mut world = World::guarded(super::world::hmac_key(), 4096, guards).made_ready();
+    world.position = "-0.5".to_owned();
+    world.tell(&World::account_event("-0.5", "9000"));
+    world.run(4_000);
+    let resting = world.place();
+    world.run(5);
+    world.asked.clear();
+    let until = world.now() + Duration::from_secs(120);
+    peace.keep(crate::peace::Block { until, status: 403 });
+    peace.tell(&Usage { blocked_until: Some(until), weight_minute: Some(7), ..Usage::default() });
+    world.run(5);
+    let told = *usage_of(&world.seen).last().unwrap();
+    assert_eq!((told.weight_minute, told.blocked_until), (Some(7), None));
+    assert_eq!(world.gates().last().map(String::as_str), Some("RestrictedByExchange"));
+    let entry = world.place();
+    world.cancel(resting);
+    let exit = world.place_as(true);
+    world.run(5);
+    assert!(world.story(entry).is_empty(), "risk keeps it back: {:?}", world.story(entry));
+    assert_eq!(world.story(resting)[2..], ["CancelSent", "Cancelled"]);
+    assert_eq!(world.story(exit), ["Sent", "Accepted"]);
+    assert!(world.asked.is_empty(), "{:?}", world.asked);
+}
+
+#[test]
 fn silence_that_the_order_socket_is_asked_for_binds_the_clients_too() {
     let peace = crate::peace::Peace::new();
     let guards = Guards { peace: peace.clone(), ..Guards::default() };

@@ -6,7 +6,8 @@
 use std::fs;
 use std::path::Path;
 
-use optiflow_backtest::stages::{Lane, StagesConfig};
+use optiflow_backtest::listing::{self, FeesPpm};
+use optiflow_backtest::stages::{Direct, Lane, StagesConfig};
 use optiflow_base::clock::Nanos;
 use optiflow_base::decimal::{UNITS, decimals_of};
 use optiflow_base::ids::{SymbolId, SymbolName};
@@ -21,7 +22,7 @@ use optiflow_sim::words::Listing;
 use optiflow_store::schema::SymbolInfo;
 
 use super::market::{Opened, Told};
-use crate::backtest::settings::Settings;
+use crate::backtest::settings::{Settings, check_script};
 use crate::cli::BacktestArgs;
 use crate::config::Config;
 use crate::config::backtest::{self, QueueChoice, StrategyName};
@@ -88,6 +89,7 @@ pub(crate) fn settings(args: &BacktestArgs, config: &Config) -> Result<Settings,
         }
         (None, _) => Default::default(),
     };
+    check_script(args, &file)?;
     file.latency = file.latency.or(config.paper.latency.clone());
     let asked = args.terms.over(&file.terms);
     if asked.stp.is_some() || asked.orders_ten_seconds.is_some() || asked.orders_minute.is_some() {
@@ -109,8 +111,10 @@ impl Ground {
     /// Everything, for the symbols of `config`.
     pub(crate) fn new(config: &Config, settings: &Settings, opened: Opened) -> Result<Ground, Problem> {
         let names: Vec<SymbolName> = config.symbols.iter().map(|symbol| symbol.name).collect();
+        let is_exact = settings.queue.choice == QueueChoice::Fifo;
+        let direct = if is_exact { opened.direct(&names)? } else { None };
         let (told, lanes) = opened.take(&names)?;
-        Ground::over(config, settings, &told, lanes)
+        Ground::with(config, settings, &told, lanes, direct)
     }
 
     /// The same, over lanes that are open: `told` are the symbols of `config`, in its order.
@@ -120,15 +124,26 @@ impl Ground {
         told: &[Told],
         lanes: Vec<Lane>,
     ) -> Result<Ground, Problem> {
+        Ground::with(config, settings, told, lanes, None)
+    }
+
+    fn with(
+        config: &Config,
+        settings: &Settings,
+        told: &[Told],
+        lanes: Vec<Lane>,
+        direct: Option<Direct>,
+    ) -> Result<Ground, Problem> {
         let listings: Result<Vec<Listing>, Problem> = told.iter().map(|told| listing(told, settings)).collect();
         let listings = listings?;
-        let instruments = instruments(&listings, settings);
+        let instruments = instruments(&listings, settings)?;
         let orders = OrderLimits { ten_seconds: ORDERS_TEN_SECONDS, minute: ORDERS_MINUTE };
         let rules = Rules { instruments, weight_minute: WEIGHT_MINUTE, orders };
         let stages = StagesConfig {
             engine: rooms::engine(config, &rules.instruments, EPOCH),
             risk: rooms::risk(config, &rules),
-            core: core(settings, &listings)?,
+            core: core(settings, &listings, direct.is_some())?,
+            direct,
             latency: settings.latency()?,
             run_for: None,
             stop_timeout: config.oms.stop_timeout,
@@ -137,16 +152,11 @@ impl Ground {
     }
 }
 
-fn core(settings: &Settings, listings: &[Listing]) -> Result<CoreConfig, Problem> {
-    let QueueChoice::Estimate(model) = settings.queue.choice else {
-        let text = "the queue fifo needs single orders, which stored rows do not tell; choose an estimate";
-        return Err(Problem::Usage(text.to_owned()));
-    };
-    let matching = MatchingRules {
-        queue: Queueing::Model(model),
-        partial_fills: settings.partial_fills,
-        ..MatchingRules::default()
-    };
+fn core(settings: &Settings, listings: &[Listing], is_direct: bool) -> Result<CoreConfig, Problem> {
+    let is_exact = is_direct && settings.queue.choice == QueueChoice::Fifo;
+    let estimate = || settings.queue.estimate().map(Queueing::Model).map_err(Problem::Usage);
+    let queue = if is_exact { Queueing::Fifo } else { estimate()? };
+    let matching = MatchingRules { queue, partial_fills: settings.partial_fills, ..MatchingRules::default() };
     let margin = settings.terms.margin.ok_or_else(|| Problem::Failed("the account has no wallet".to_owned()))?;
     Ok(CoreConfig {
         listings: listings.to_vec(),
@@ -200,27 +210,10 @@ fn stored(info: &SymbolInfo, settings: &Settings) -> Result<Listing, Problem> {
     Ok(listing)
 }
 
-fn instruments(listings: &[Listing], settings: &Settings) -> Vec<Instrument> {
-    let instrument = |(listing, index): (&Listing, u16)| Instrument {
-        symbol: SymbolId(index),
-        name: SymbolName::from(&listing.name).unwrap_or_default(),
-        tick_size: listing.tick_size,
-        price_min: listing.price_min,
-        price_max: listing.price_max,
-        step_size: listing.step_size,
-        qty_min: listing.qty_min,
-        qty_max: listing.qty_max,
-        market_step_size: listing.step_size,
-        market_qty_min: listing.qty_min,
-        market_qty_max: listing.market_qty_max,
-        notional_min: listing.notional_min,
-        percent_up_ppm: 1_000_000 + listing.percent_price_ppm,
-        percent_down_ppm: 1_000_000 - listing.percent_price_ppm,
-        open_orders_max: listing.open_orders_max,
-        maker_fee_ppm: settings.maker_fee_ppm,
-        taker_fee_ppm: settings.taker_fee_ppm,
-    };
-    listings.iter().zip(0..).map(instrument).collect()
+fn instruments(listings: &[Listing], settings: &Settings) -> Result<Vec<Instrument>, Problem> {
+    let fees = FeesPpm { maker: settings.maker_fee_ppm, taker: settings.taker_fee_ppm };
+    let instrument = |(listing, id): (&Listing, u16)| listing::instrument(SymbolId(id), listing, fees);
+    listings.iter().zip(0..).map(instrument).collect::<Result<_, String>>().map_err(Problem::Failed)
 }
 
 fn text_of(path: &Path) -> Result<String, Problem> {

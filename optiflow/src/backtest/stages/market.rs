@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use indicatif::ProgressBar;
 use optiflow_backtest::stages::rows::Market as Made;
-use optiflow_backtest::stages::{Lane, Rows};
+use optiflow_backtest::stages::{Direct, Lane, Rows};
 use optiflow_base::clock::Nanos;
 use optiflow_base::ids::{SymbolId, SymbolName};
 use optiflow_sim::market::{self, SYNTHETIC};
@@ -41,6 +41,8 @@ pub(crate) enum Market {
 pub(crate) struct Opened {
     streams: Vec<Stream>,
     rows: u64,
+    /// What is made up, to be had a second time: its name, its seed, and how late its rows are.
+    made: Option<(String, u64, u64)>,
 }
 
 /// One stream and its symbols.
@@ -84,9 +86,11 @@ impl Market {
                 let source = market::open(spec, *seed).map_err(|error| Problem::Usage(error.to_string()))?;
                 let told = |listing: &Listing| Told::Listed(Box::new(listing.clone()));
                 let symbols = source.listings().iter().map(told).collect();
-                let begins = if spec.starts_with(SYNTHETIC) { SYNTHETIC_BEGINS } else { Nanos(0) };
+                let is_made_up = spec.starts_with(SYNTHETIC);
+                let begins = if is_made_up { SYNTHETIC_BEGINS } else { Nanos(0) };
                 let rows = Box::new(Made::new(source, *feed_ns).from(begins));
-                Ok(Opened { streams: vec![Stream { rows, symbols }], rows: 0 })
+                let made = is_made_up.then(|| (spec.clone(), *seed, *feed_ns));
+                Ok(Opened { streams: vec![Stream { rows, symbols }], rows: 0, made })
             }
         }
     }
@@ -129,6 +133,14 @@ impl Opened {
         names.filter(|name| wanted.is_none_or(|wanted| wanted == *name)).collect()
     }
 
+    /// The market as an exchange that trades `names` has it itself; `None` of recordings, which tell no single orders.
+    pub(crate) fn direct(&self, names: &[SymbolName]) -> Result<Option<Direct>, Problem> {
+        let Some((spec, seed, feed_ns)) = &self.made else { return Ok(None) };
+        let source = market::open(spec, *seed).map_err(|error| Problem::Usage(error.to_string()))?;
+        let symbols = source.listings().iter().map(|listing| number(names, &listing.name)).collect();
+        Ok(Some(Direct { source, symbols, feed_ns: *feed_ns, begins: SYNTHETIC_BEGINS }))
+    }
+
     /// What the market says of each of `names`, and its streams with the numbers of the session.
     pub(crate) fn take(self, names: &[SymbolName]) -> Result<(Vec<Told>, Vec<Lane>), Problem> {
         let all: Vec<&Told> = self.streams.iter().flat_map(|stream| &stream.symbols).collect();
@@ -147,13 +159,16 @@ impl Opened {
                 }
             }
         }
-        let number = |told: &Told| {
-            let at = names.iter().position(|name| name.as_str() == told.name())?;
-            u16::try_from(at).ok().map(SymbolId)
-        };
-        let lane = |stream: Stream| Lane { symbols: stream.symbols.iter().map(number).collect(), rows: stream.rows };
+        let numbers = |stream: &Stream| stream.symbols.iter().map(|told| number(names, told.name())).collect();
+        let lane = |stream: Stream| Lane { symbols: numbers(&stream), rows: stream.rows };
         Ok((told, self.streams.into_iter().map(lane).collect()))
     }
+}
+
+/// The session's number of a symbol; `None` when it is not traded.
+fn number(names: &[SymbolName], wanted: &str) -> Option<SymbolId> {
+    let at = names.iter().position(|name| name.as_str() == wanted)?;
+    u16::try_from(at).ok().map(SymbolId)
 }
 
 fn open_files(paths: &[PathBuf], symbol: Option<SymbolName>, bar: &ProgressBar) -> Result<Opened, Problem> {
@@ -166,7 +181,7 @@ fn open_files(paths: &[PathBuf], symbol: Option<SymbolName>, bar: &ProgressBar) 
             None => groups.push((symbols, vec![path.clone()])),
         }
     }
-    let mut opened = Opened { streams: Vec::new(), rows: 0 };
+    let mut opened = Opened { streams: Vec::new(), rows: 0, made: None };
     for (_, paths) in groups {
         let blocks = open(&paths)?;
         opened.rows += blocks.rows();

@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 use super::command::cpu_time;
 use super::output::Tape;
 use super::settings::Settings;
-use super::summary::{Summary, SymbolSummary, latency, terms};
+use super::summary::{Summary, SymbolSummary, exchange, latency, terms};
 use crate::cli::BacktestArgs;
 use crate::config::Config;
 use crate::config::backtest::StrategyName;
@@ -101,8 +101,8 @@ fn summarise(
         fills: symbols.iter().map(|symbol| symbol.fills).sum(),
         turnover: sum(|symbol| symbol.turnover),
         answers: outcome.answers,
-        refusals: 0,
-        exchange: Value::Null,
+        refusals: outcome.refusals,
+        exchange: exchange(&outcome.tally),
         measures: tape.measures(),
         first_ts: time(outcome.first),
         last_ts: Some(time(outcome.last)),

@@ -107,6 +107,7 @@ impl Observer for Onlooker<'_> {
         self.see(standing);
         self.standings.clear();
         self.standings.extend(standing.symbols.iter().map(words_of));
+        self.tape.collector().heard(time(standing.heard));
         self.tape.standings(time(standing.at), &self.standings);
         if let Some(keeper) = &mut self.keeper {
             keeper.step(standing.at);
