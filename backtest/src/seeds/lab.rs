@@ -9,13 +9,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use optiflow_base::clock::{Nanos, VirtualClock};
-use optiflow_base::ids::{SymbolId, SymbolName};
+use optiflow_base::ids::SymbolId;
 use optiflow_base::instrument::Instrument;
 use optiflow_base::money::{Notional, Price};
 use optiflow_base::secret::Secret;
 use optiflow_engine::engine::{EngineConfig, EngineSymbol};
 use optiflow_feed::{FeedConfig, FeedSymbol, Silence};
 use optiflow_oms::binance::sign::ApiKey;
+use optiflow_oms::former::Former;
 use optiflow_oms::stage::{Guards, OmsConfig};
 use optiflow_oms::time::ExchangeTime;
 use optiflow_risk::{RiskConfig, RiskSymbol};
@@ -33,6 +34,7 @@ use super::plan::Plan;
 use super::restless::Restless;
 use super::sight::Slip;
 use super::truth::Bound;
+use crate::listing::{self, FeesPpm};
 use crate::world::{Net, Rooms, World};
 
 /// A world that stamps with virtual time.
@@ -51,6 +53,8 @@ pub struct Tls {
 pub struct Birth<'a> {
     /// How many lived before it, as far as it knows: its order ids follow from that.
     pub life: u32,
+    /// What the lives before it left behind, as a database would tell it.
+    pub former: Option<Former>,
     /// Time.
     pub clock: &'a Rc<VirtualClock>,
     /// Both ends' TLS.
@@ -93,13 +97,19 @@ pub fn exchange(plan: &Plan) -> Result<Exchange, String> {
 /// # Errors
 /// When the exchange's listing cannot be traded.
 pub fn process(plan: &Plan, birth: Birth<'_>, exchange: Rc<RefCell<Exchange>>) -> Result<SeededWorld, String> {
-    let Birth { life, clock, tls, door, slip } = birth;
+    let Birth { life, former, clock, tls, door, slip } = birth;
     let listing = exchange.borrow().core().listings()[0].clone();
     let tls = tls.filter(|_| plan.tls);
     let net = Net { dialer: MemoryDialer::new(plan.pipes()), tls: tls.map(|tls| tls.server.clone()) };
     let client = tls.map(|tls| tls.client.clone());
-    let rooms = rooms(plan, life, instrument(&listing)?, client.as_ref(), slip)?;
+    let mut rooms = rooms(plan, life, instrument(&listing)?, client.as_ref(), slip)?;
+    rooms.oms.guards.former = former;
     Ok(World::with_seam(rooms, exchange, &net, clock.clone(), || clock.clone(), Some(door)))
+}
+
+/// The number of the session that a life is.
+pub const fn epoch(life: u32) -> u32 {
+    FIRST_EPOCH + life
 }
 
 /// What may never be held: the limit of risk, and a little for prices that move.
@@ -135,7 +145,7 @@ fn rooms(
     let strategy = Box::new(Restless::new(seed, plan.pace, slip));
     let engine = EngineConfig {
         symbols: vec![EngineSymbol { instrument, strategy }],
-        epoch: FIRST_EPOCH + life,
+        epoch: epoch(life),
         sample_every: Duration::from_secs(1),
         flow_window: Duration::from_secs(1),
     };
@@ -171,27 +181,10 @@ fn rooms(
     Ok(Rooms { feed, engine, risk, oms })
 }
 
+/// Without a least or largest price.
 fn instrument(listing: &Listing) -> Result<Instrument, String> {
-    let name = SymbolName::from(&listing.name).map_err(|_| format!("{} is no symbol name", listing.name))?;
-    Ok(Instrument {
-        symbol: SymbolId(0),
-        name,
-        tick_size: listing.tick_size,
-        price_min: Price::ZERO,
-        price_max: Price::ZERO,
-        step_size: listing.step_size,
-        qty_min: listing.qty_min,
-        qty_max: listing.qty_max,
-        market_step_size: listing.step_size,
-        market_qty_min: listing.qty_min,
-        market_qty_max: listing.market_qty_max,
-        notional_min: listing.notional_min,
-        percent_up_ppm: 1_000_000 + listing.percent_price_ppm,
-        percent_down_ppm: 1_000_000 - listing.percent_price_ppm,
-        open_orders_max: listing.open_orders_max,
-        maker_fee_ppm: MAKER_FEE_PPM,
-        taker_fee_ppm: TAKER_FEE_PPM,
-    })
+    let known = listing::instrument(SymbolId(0), listing, FeesPpm { maker: MAKER_FEE_PPM, taker: TAKER_FEE_PPM })?;
+    Ok(Instrument { price_min: Price::ZERO, price_max: Price::ZERO, ..known })
 }
 
 fn secret() -> Secret {

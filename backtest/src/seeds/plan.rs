@@ -24,6 +24,8 @@ pub struct Plan {
     pub tick_max: Duration,
     /// Of 256 turns, how many are skipped: a stage that was not scheduled.
     pub skip_of_256: u8,
+    /// How often a room that reads sockets may step in a turn while it has something to hear.
+    pub hearing_steps: u32,
     /// Pieces in which bytes arrive.
     pub chop: Option<usize>,
     /// Mean time between two whims of the strategy.
@@ -50,6 +52,7 @@ impl Plan {
             tls,
             tick_max: Duration::from_millis(random.u64(2..=25)),
             skip_of_256: if random.bool() { 0 } else { random.u8(1..=64) },
+            hearing_steps: HEARING_STEPS,
             chop: random.bool().then(|| [1, 7, 100, 1_500][random.usize(0..4)]),
             pace: Duration::from_millis(random.u64(100..=2_000)),
             depth_speed: ["100ms", "500ms"][usize::from(random.u8(0..4) == 0)],
@@ -68,6 +71,9 @@ impl Plan {
     }
 }
 
+/// A turn is milliseconds long: a room that heard one message in each, or a few bytes, would lag ever further behind a busy
+/// exchange, which none with a core of its own does.
+const HEARING_STEPS: u32 = 64;
 /// The exchange's end takes a greeting in many small pieces for an attack.
 const FAR_PIECE_LEAST: usize = 512;
 /// Keeps the plan's draws apart from those of the exchange and the strategy.

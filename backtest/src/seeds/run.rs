@@ -122,7 +122,7 @@ impl<'a> Session<'a> {
     ) -> Result<Session<'a>, String> {
         let exchange = Rc::new(RefCell::new(lab::exchange(plan)?));
         let (door, slip) = (Rc::new(RefCell::new(Door::new(bug))), Slip::default());
-        let birth = Birth { life: 0, clock: &clock, tls, door: door.clone(), slip: slip.clone() };
+        let birth = Birth { life: 0, former: None, clock: &clock, tls, door: door.clone(), slip: slip.clone() };
         let world = lab::process(plan, birth, exchange.clone())?;
         Ok(Session {
             plan,
@@ -170,9 +170,11 @@ impl<'a> Session<'a> {
         self.door = Rc::new(RefCell::new(Door::new(self.bug)));
         self.slip = Slip::default();
         let (door, slip) = (self.door.clone(), self.slip.clone());
-        let birth = Birth { life, clock: &self.clock, tls: self.tls, door, slip };
+        let is_told = self.bug != Some(Bug::LeftoversIgnored);
+        let former = is_told.then(|| self.watch().former(lab::epoch(life), lab::START));
+        let birth = Birth { life, former, clock: &self.clock, tls: self.tls, door, slip };
         self.world = lab::process(self.plan, birth, self.exchange.clone())?;
-        self.lives.push(Watch::default());
+        self.lives.push(self.watch().heir());
         self.halted = None;
         self.tally.kills += 1;
         Ok(())
@@ -270,7 +272,7 @@ impl<'a> Session<'a> {
         self.random.shuffle(&mut order);
         for who in order {
             if self.plan.skip_of_256 == 0 || self.random.u8(..) >= self.plan.skip_of_256 {
-                self.world.step(who);
+                self.world.catch_up(who, self.plan.hearing_steps);
             }
         }
     }

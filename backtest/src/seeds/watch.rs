@@ -5,20 +5,25 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use optiflow_base::clock::Nanos;
-use optiflow_base::ids::{OrderId, SymbolId, TradeId};
+use optiflow_base::ids::{ExchangeOrderId, OrderId, SymbolId, TradeId};
 use optiflow_base::log::LogEvent;
 use optiflow_base::money::{Price, Qty};
 use optiflow_base::order::{Action, GateReason, NewOrder, OrderChange, OrderEvent, Report};
+use optiflow_oms::former::{Former, FormerOrder, Since};
 
-/// The orders and fills of one life of the process, as it tells them.
-#[derive(Debug, Default)]
+/// The orders and fills of one life of the process, as it tells them, and of those before it.
+#[derive(Clone, Debug, Default)]
 pub struct Watch {
     /// Everything strategies wanted placed.
     pub intents: BTreeMap<OrderId, NewOrder>,
+    /// When.
+    decided: BTreeMap<OrderId, Nanos>,
     /// What became of each order that was sent.
     pub orders: BTreeMap<OrderId, Told>,
     /// Those of them that the exchange refused, as we say.
     pub refused: Vec<OrderId>,
+    /// Those that risk refused to place, or to cancel.
+    denied: BTreeSet<OrderId>,
     /// Those of them that may still trade.
     alive: BTreeSet<OrderId>,
     /// Every trade that was told.
@@ -38,6 +43,8 @@ pub struct Watch {
 pub struct Told {
     /// The exchange has it or had it.
     pub accepted: bool,
+    /// The exchange's id of it.
+    pub exchange_id: Option<ExchangeOrderId>,
     /// It is over.
     pub ended: bool,
     /// Nobody knows whether it lives.
@@ -71,10 +78,13 @@ impl Watch {
         self.hash = fold(self.hash, event);
         match event {
             LogEvent::Intent(intent) => match intent.action {
-                Action::Place(order) => match self.intents.insert(order.id, order) {
-                    Some(_) => Err(format!("I1: the id {} was used for two intents", order.id)),
-                    None => Ok(()),
-                },
+                Action::Place(order) => {
+                    self.decided.insert(order.id, intent.decided);
+                    match self.intents.insert(order.id, order) {
+                        Some(_) => Err(format!("I1: the id {} was used for two intents", order.id)),
+                        None => Ok(()),
+                    }
+                }
                 Action::Cancel(_) | Action::Modify { .. } => Ok(()),
             },
             LogEvent::Report(Report::Order(event)) => self.order(event),
@@ -86,8 +96,11 @@ impl Watch {
                 self.lost += count;
                 Err(format!("I8: {room:?} lost {count} log events to a full ring"))
             }
-            LogEvent::Denied { .. }
-            | LogEvent::Report(Report::Position { .. } | Report::Wallet { .. } | Report::Usage(_))
+            LogEvent::Denied { order, .. } => {
+                self.denied.insert(*order);
+                Ok(())
+            }
+            LogEvent::Report(Report::Position { .. } | Report::Wallet { .. } | Report::Usage(_))
             | LogEvent::Signal(_)
             | LogEvent::Latency { .. }
             | LogEvent::Notice(_) => Ok(()),
@@ -97,6 +110,41 @@ impl Watch {
     /// Orders that may still trade, as far as we say.
     pub fn live(&self) -> impl Iterator<Item = (OrderId, &Told)> {
         self.alive.iter().filter_map(|id| self.orders.get(id).map(|told| (*id, told)))
+    }
+
+    /// The watch over the next life of the process: what was told before goes on to hold.
+    #[must_use]
+    pub fn heir(&self) -> Watch {
+        Watch { gate: None, lost: 0, hash: 0, events: 0, ..self.clone() }
+    }
+
+    /// What a database that was told all this tells the life of `epoch` that follows a death: one symbol, first traded
+    /// at `began`.
+    pub fn former(&self, epoch: u32, began: Nanos) -> Former {
+        let has_ended = |id: &OrderId| self.orders.get(id).is_some_and(|told| told.ended);
+        let never_left = |id: &OrderId| self.denied.contains(id) && !self.orders.contains_key(id);
+        let orders = self.intents.iter().filter(|(id, _)| !has_ended(id) && !never_left(id));
+        let order = |(id, order): (&OrderId, &NewOrder)| {
+            let told = self.orders.get(id).copied().unwrap_or_default();
+            let trades = self.fills.iter().filter(|(_, fill)| fill.order == *id).map(|((_, trade), _)| *trade);
+            FormerOrder {
+                symbol: SymbolId(0),
+                order: *order,
+                sent: self.decided.get(id).copied().unwrap_or(began),
+                exchange_id: told.exchange_id,
+                trades: trades.collect(),
+                filled: told.filled,
+            }
+        };
+        let known = self.orders.values().filter_map(|told| told.exchange_id).min();
+        Former {
+            epoch,
+            orders: orders.map(order).collect(),
+            // In the order of their ids, as it must be.
+            ended: self.orders.keys().copied().filter(has_ended).collect(),
+            since: vec![known.map_or(Since::Time(began), Since::Order)],
+            died: true,
+        }
     }
 
     fn order(&mut self, event: &OrderEvent) -> Result<(), String> {
@@ -122,7 +170,9 @@ impl Watch {
             change @ (OrderChange::Accepted { .. } | OrderChange::Unknown) if told.ended => {
                 return Err(format!("I7: {id} was over and then {change:?}"));
             }
-            OrderChange::Accepted { .. } => (told.accepted, told.unknown) = (true, false),
+            OrderChange::Accepted { exchange_id } => {
+                (told.accepted, told.unknown, told.exchange_id) = (true, false, Some(exchange_id));
+            }
             OrderChange::Unknown => told.unknown = true,
             change @ (OrderChange::Done
             | OrderChange::Cancelled
