@@ -129,7 +129,7 @@ pub struct ExchangeArgs {
 /// Flags of `backtest`; each overrides the table `[backtest]` of the configuration.
 #[derive(Args, Clone, Debug)]
 pub struct BacktestArgs {
-    /// Configuration of which the table `[backtest]` is read; one with [[symbol]] tables runs their strategies through
+    /// Configuration of which the table `[backtest]` is read; one with `[[symbol]]` tables runs their strategies through
     /// engine, risk and order table.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
@@ -157,7 +157,7 @@ pub struct BacktestArgs {
     /// Who trades [default: script where one is given, else grid].
     #[arg(long, value_name = "NAME")]
     pub strategy: Option<StrategyName>,
-    /// Orders to send: CSV with the header t_ns,verb,order_id,side,price,qty,tif,type[,reduce_only][,stp].
+    /// Orders to send: CSV with the header `t_ns,verb,order_id,side,price,qty,tif,type[,reduce_only][,stp]`.
     #[arg(long, value_name = "FILE")]
     pub script: Option<PathBuf>,
     /// Estimate of queue places: risk-averse, log, log2, power:N, power2:N, power3:N; on a synthetic market also fifo
@@ -198,7 +198,7 @@ pub struct SweepArgs {
     #[command(flatten)]
     pub backtest: BacktestArgs,
     /// A setting and its values: `PATH=A..B:STEP` (both ends included) or `PATH=V1,V2`; once for each setting. PATH is a
-    /// field of [backtest], such as `queue`, or `strategy.` and a setting of the strategy, such as `strategy.levels`; a
+    /// field of `[backtest]`, such as `queue`, or `strategy.` and a setting of the strategy, such as `strategy.levels`; a
     /// wrong one is told what there is.
     #[arg(long, value_name = "PATH=VALUES", required = true)]
     pub grid: Vec<Axis>,

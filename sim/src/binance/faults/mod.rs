@@ -1,6 +1,6 @@
 //! The liar: everything that can go wrong between an exchange and its clients, on purpose and by seed.
 //!
-//! What it does: `kinds` names the faults, `profile` says which of them strike how often and when, and the [`Liar`] draws:
+//! What it does: `kinds` names the faults, `profile` says which of them strike how often and when, and the liar draws:
 //! for each request (`requests`), each frame on its way out (`frames`), each new order and each second. Where bytes matter
 //! it only decides ([`super::Delivery`], `Outgoing::Cut`, `Outgoing::Dribble`); whoever has the socket carries it out.
 //! What it never does: it changes no ledger. What is told may be false, late or missing; what happened is as the core has
