@@ -26,6 +26,17 @@ pub enum LogEvent {
         /// Why.
         reason: DenyReason,
     },
+    /// Risk lets no new risk through in a symbol for a while, or until a restart: the exchange keeps refusing its orders.
+    Halted {
+        /// Which symbol.
+        symbol: SymbolId,
+        /// When.
+        at: Nanos,
+        /// What is refused, and how.
+        refusal: Refusal,
+        /// Until when; `None`: until a restart.
+        until: Option<Nanos>,
+    },
     /// Something came back: order event, position, wallet, usage, gate. Written by oms.
     Report(Report),
     /// Signals at one instant, sampled.
@@ -46,6 +57,17 @@ pub enum LogEvent {
         /// How many since the last report.
         count: u64,
     },
+}
+
+/// What the exchange refuses, and how: two are identical when they are equal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// A new order, with this venue code.
+    Order(i32),
+    /// Other terms for an order, with this venue code.
+    Modify(i32),
+    /// A post-only order that would have taken.
+    WouldTake,
 }
 
 /// Signals at one instant; definitions in the engine.
@@ -104,7 +126,7 @@ pub enum Span {
     OrderAck,
     /// Cancel request handed to the socket → exchange's answer.
     CancelAck,
-    /// Exchange's event time → bytes read (needs the measured clock offset; market streams).
+    /// Exchange's event time → bytes read, beyond the shortest way known (market streams).
     MarketDelay,
     /// Exchange's event time → bytes read (user stream).
     UserDelay,

@@ -113,13 +113,13 @@ pub enum MarketBody {
         /// Why.
         reason: BookLoss,
     },
-    /// A stream has been silent beyond its limit, or speaks again.
+    /// A stream has been silent beyond its limit or tells old news, or is again what it should be.
     Silence {
         /// Which symbol.
         symbol: SymbolId,
         /// Which stream.
         stream: StreamKind,
-        /// True: silent now. False: it speaks again.
+        /// True: silent or late now. False: it speaks again, and of the present.
         silent: bool,
     },
 }
@@ -137,6 +137,21 @@ pub enum BookLoss {
     Malformed,
     /// The market ring was full.
     RingFull,
+    /// The venue's own best prices, at the same update id, are others than the book's.
+    Disagreed,
+    /// Bid and ask stayed crossed for longer than a moment.
+    Crossed,
+    /// The price has gone where the last snapshot told nothing.
+    OutOfRange,
+}
+
+/// Whoever keeps the book has reason not to believe it, although the diffs are in sequence: it wants it anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BookDoubt {
+    /// Which symbol.
+    pub symbol: SymbolId,
+    /// Why.
+    pub reason: BookLoss,
 }
 
 /// The market streams of a symbol, each with its own silence watchdog.

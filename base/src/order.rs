@@ -273,6 +273,15 @@ pub enum DenyReason {
     BadOrderId,
     /// The order ring was full.
     RingFull,
+    /// Exposure of all symbols together, with everything open, would exceed its limit.
+    TotalLimit,
+    /// Too many open orders in all symbols together.
+    TotalOpenOrders,
+    /// The exchange keeps refusing orders of this symbol for the same reason: entries pause, exits go on.
+    RepeatedRefusal,
+    /// It would fit only if the position on the other side were gone already, which nobody knows before it is: close
+    /// that with a reduce-only order, then enter.
+    ExitFirst,
 }
 
 /// Why the gate is open or closed.
@@ -328,6 +337,8 @@ pub struct Usage {
     pub blocked_until: Option<Nanos>,
     /// No new order until then; cancels go on (too many orders).
     pub orders_blocked_until: Option<Nanos>,
+    /// When the request left whose answer tells the counts: a window may have turned since.
+    pub asked: Option<Nanos>,
     /// The exchange's clock − ours, ns: its counting windows follow its clock.
     pub clock_offset_ns: Option<i64>,
 }

@@ -35,6 +35,11 @@ impl<T> Tx<T> {
         self.producer.slots()
     }
 
+    /// Is the reading end still there?
+    pub fn is_heard(&self) -> bool {
+        !self.producer.is_abandoned()
+    }
+
     /// The ring's name.
     pub const fn name(&self) -> &'static str {
         self.name

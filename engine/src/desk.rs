@@ -9,15 +9,17 @@ use optiflow_base::clock::{Clock, Nanos, nanos_of};
 use optiflow_base::ids::OrderIds;
 use optiflow_base::instrument::Instrument;
 use optiflow_base::log::{Log, LogEvent, SignalSample};
-use optiflow_base::market::{MarketBody, MarketEvent};
+use optiflow_base::market::{BookDoubt, BookLoss, MarketBody, MarketEvent};
 use optiflow_base::money::{Price, Qty};
-use optiflow_base::order::{Action, Intent, OrderChange, OrderEvent, Terms};
+use optiflow_base::order::{Action, DenyReason, Intent, OrderChange, OrderEvent, Terms};
 use optiflow_base::ring::Tx;
 
 use crate::book::{Applied, Book};
+use crate::doubt::doubt_phrase;
 use crate::engine::EngineSymbol;
 use crate::orders::{Found, OwnOrder, OwnOrders};
 use crate::position::Position;
+use crate::rates::Rates;
 use crate::signals::{Reading, Signals};
 use crate::strategy::{Allowed, Orders, Strategy};
 use crate::view::{SilentStreams, Trouble, View};
@@ -33,10 +35,18 @@ pub(crate) struct Desk {
     mark: Price,
     silent: SilentStreams,
     book_heard: Nanos,
+    /// Since when bid and ask have been crossed.
+    crossed: Option<Nanos>,
+    /// When this thread last came back from a pause that no market has: what was known before it is not the present.
+    woken: Nanos,
+    /// Why the book is wanted anew; the feed was not told yet.
+    doubt: Option<BookLoss>,
     /// Event time of the depth message that is being applied.
     depth_ms: u64,
     /// A report asks for a decision; when its bytes were read.
     pub(crate) reported: Option<Nanos>,
+    /// No entry is asked for before this: risk has just said that only time helps.
+    entries_held_until: Nanos,
     decided: Nanos,
     sampled: Nanos,
     forgotten: u64,
@@ -46,6 +56,7 @@ pub(crate) struct Desk {
 pub(crate) struct Outlet<C> {
     pub(crate) clock: C,
     pub(crate) intents: Tx<Intent>,
+    pub(crate) doubts: Tx<BookDoubt>,
     pub(crate) log: Log,
     orders: Orders,
 }
@@ -58,6 +69,7 @@ pub(crate) struct Moment {
     pub(crate) caused: Nanos,
     pub(crate) gate: Gate,
     pub(crate) sample_every: Duration,
+    pub(crate) book_age_max: Duration,
 }
 
 /// Which orders the oms would send; none before it has said so.
@@ -68,8 +80,8 @@ pub(crate) struct Gate {
 }
 
 impl<C: Clock> Outlet<C> {
-    pub(crate) fn new(epoch: u32, clock: C, intents: Tx<Intent>, log: Log) -> Outlet<C> {
-        Outlet { clock, intents, log, orders: Orders::new(OrderIds::new(epoch)) }
+    pub(crate) fn new(epoch: u32, clock: C, intents: Tx<Intent>, doubts: Tx<BookDoubt>, log: Log) -> Outlet<C> {
+        Outlet { clock, intents, doubts, log, orders: Orders::new(OrderIds::new(epoch)) }
     }
 }
 
@@ -86,8 +98,12 @@ impl Desk {
             mark: Price::ZERO,
             silent: SilentStreams::default(),
             book_heard: Nanos(0),
+            crossed: None,
+            woken: Nanos(0),
+            doubt: None,
             depth_ms: 0,
             reported: None,
+            entries_held_until: Nanos(0),
             decided: Nanos(0),
             sampled: Nanos(0),
             forgotten: 0,
@@ -96,7 +112,8 @@ impl Desk {
 
     /// Takes in a market event; says whether it calls for a decision.
     #[inline]
-    pub(crate) fn on_market(&mut self, event: &MarketEvent, log: &mut Log) -> bool {
+    pub(crate) fn on_market<C>(&mut self, event: &MarketEvent, outlet: &mut Outlet<C>) -> bool {
+        self.signals.hear(event.received);
         let event_ms = match event.body {
             MarketBody::DepthStart { event_ms, .. } => {
                 self.depth_ms = event_ms;
@@ -118,20 +135,61 @@ impl Desk {
             }
             MarketBody::BookLost { .. } => 0,
         };
-        match self.book.apply(&event.body) {
+        let applied = match self.book.apply(&event.body) {
+            Applied::Complete => match self.doubt_of(event.received) {
+                // Where nobody fetches books anew, as in a replay of events, the one that is there has to do.
+                Some(reason) if outlet.doubts.is_heard() => self.book.distrust(reason),
+                Some(_) | None => Applied::Complete,
+            },
+            applied @ (Applied::Nothing | Applied::Part | Applied::Lost(_)) => applied,
+        };
+        match applied {
             Applied::Nothing | Applied::Part => false,
             Applied::Complete => {
                 self.book_heard = event.received;
                 self.signals.on_book(self.book.touch(), event_ms);
                 true
             }
-            Applied::Lost(_) => {
+            Applied::Lost(reason) => {
                 self.signals.on_loss();
+                self.crossed = None;
                 if !matches!(event.body, MarketBody::BookLost { .. }) {
-                    log.notice(event.received, "book lost: a depth event made no sense", 0);
+                    outlet.log.notice(event.received, doubt_phrase(reason), i64::from(self.instrument.symbol.0));
+                    self.doubt = Some(reason);
+                    self.tell_doubt(&mut outlet.doubts);
                 }
                 true
             }
+        }
+    }
+
+    /// Why the complete book cannot be believed, if so.
+    #[inline]
+    fn doubt_of(&mut self, now: Nanos) -> Option<BookLoss> {
+        if self.book.disagrees() {
+            Some(BookLoss::Disagreed)
+        } else if self.book.is_out_of_range() {
+            Some(BookLoss::OutOfRange)
+        } else {
+            self.is_crossed_long(now).then_some(BookLoss::Crossed)
+        }
+    }
+
+    /// Has the book been crossed for longer than a message may leave it so? Nothing is mended here: it is fetched anew.
+    fn is_crossed_long(&mut self, now: Nanos) -> bool {
+        if !self.book.is_crossed() {
+            self.crossed = None;
+            return false;
+        }
+        now.since(*self.crossed.get_or_insert(now)) > CROSSED_NS_MAX
+    }
+
+    /// Tells the feed that the book is wanted anew, as soon as there is room.
+    fn tell_doubt(&mut self, doubts: &mut Tx<BookDoubt>) {
+        if let Some(reason) = self.doubt
+            && doubts.push(BookDoubt { symbol: self.instrument.symbol, reason }).is_ok()
+        {
+            self.doubt = None;
         }
     }
 
@@ -141,6 +199,9 @@ impl Desk {
         let counter = i64::from(event.order.counter());
         match (self.own.apply(event), event.change) {
             (Found::Live(order), change) => {
+                if matches!(change, OrderChange::Denied(reason) if only_time_helps(reason)) && !order.reduce_only {
+                    self.entries_held_until = event.at + ENTRIES_HELD;
+                }
                 self.book_fill(&order, &change, event.at);
                 self.strategy.on_report(&order, event);
             }
@@ -181,8 +242,12 @@ impl Desk {
 
     /// Shows the strategy the present and sends what it wants; says how many intents left.
     #[inline]
-    pub(crate) fn decide<C: Clock>(&mut self, moment: Moment, outlet: &mut Outlet<C>) -> usize {
+    pub(crate) fn decide<C: Clock>(&mut self, moment: Moment, rates: &Rates, outlet: &mut Outlet<C>) -> usize {
+        if moment.now.since(self.decided) > NAP_NS {
+            self.woken = moment.caused;
+        }
         self.decided = moment.now;
+        self.tell_doubt(&mut outlet.doubts);
         let reading = self.signals.read(&self.book);
         let view = View {
             now: moment.now,
@@ -193,13 +258,19 @@ impl Desk {
             mark: self.mark,
             position: self.position,
             orders: &self.own,
+            rates,
             gate_open: moment.gate.open,
             exits_open: moment.gate.exits_open,
             book_heard: self.book_heard,
             silent: self.silent,
         };
-        let trouble = view.trouble(Duration::MAX);
-        outlet.orders.begin(moment.now, allowed(trouble));
+        let asleep = self.book_heard < self.woken;
+        let trouble = view.trouble(Duration::MAX).or(asleep.then_some(Trouble::BookStale));
+        let mut allowed = allowed(trouble);
+        // What rests there stays: whether the depth stream has died is the feed's to say.
+        let is_old = view.book_age() > nanos_of(moment.book_age_max);
+        allowed.entries &= !is_old && moment.now >= self.entries_held_until;
+        outlet.orders.begin(moment.now, allowed);
         if must_withdraw(moment.gate, trouble) {
             self.own.entries().for_each(|order| outlet.orders.cancel(order));
         }
@@ -285,6 +356,30 @@ const fn allowed(trouble: Option<Trouble>) -> Allowed {
     }
 }
 
+/// Would the same order be denied again a moment later, whatever it asks for?
+const fn only_time_helps(reason: DenyReason) -> bool {
+    match reason {
+        DenyReason::Latched | DenyReason::OrderRate | DenyReason::WeightRate | DenyReason::RepeatedRefusal => true,
+        DenyReason::GateClosed
+        | DenyReason::NoReference
+        | DenyReason::PriceFilter
+        | DenyReason::LotSize
+        | DenyReason::MinNotional
+        | DenyReason::PercentPrice
+        | DenyReason::OffGrid
+        | DenyReason::OrderSize
+        | DenyReason::PositionLimit
+        | DenyReason::OpenOrders
+        | DenyReason::PriceBand
+        | DenyReason::NotReducing
+        | DenyReason::BadOrderId
+        | DenyReason::RingFull
+        | DenyReason::TotalLimit
+        | DenyReason::TotalOpenOrders
+        | DenyReason::ExitFirst => false,
+    }
+}
+
 /// Must resting entry orders go, whatever the strategy thinks? A crossed book is left to it: it may last one message.
 const fn must_withdraw(gate: Gate, trouble: Option<Trouble>) -> bool {
     let doubt = match trouble {
@@ -294,5 +389,11 @@ const fn must_withdraw(gate: Gate, trouble: Option<Trouble>) -> bool {
     doubt || !gate.open
 }
 
+/// A thread that decides every few hundredths of a second and has not for so long was stopped.
+const NAP_NS: u64 = 1_000_000_000;
+/// Longest that bid and ask may stay crossed before the book counts as wrong.
+const CROSSED_NS_MAX: u64 = 500_000_000;
+/// How long entries are held after such a denial: a strategy that asks again at every event is no runaway for that.
+const ENTRIES_HELD: Duration = Duration::from_millis(100);
 /// Longest time without a decision: time-outs are noticed even when the market says nothing.
 const DECIDE_EVERY_NS: u64 = 20_000_000;

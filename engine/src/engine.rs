@@ -10,7 +10,7 @@ use optiflow_base::clock::{Clock, Nanos};
 use optiflow_base::ids::SymbolId;
 use optiflow_base::instrument::Instrument;
 use optiflow_base::log::{Log, Span};
-use optiflow_base::market::MarketEvent;
+use optiflow_base::market::{BookDoubt, MarketEvent};
 use optiflow_base::order::{Intent, Report};
 use optiflow_base::ring::{Rx, Tx};
 use optiflow_base::stage::{Progress, Stage};
@@ -18,6 +18,7 @@ use optiflow_base::stage::{Progress, Stage};
 use crate::book::Book;
 use crate::desk::{Desk, Gate, Moment, Outlet};
 use crate::position::Position;
+use crate::rates::{RateLimits, Rates};
 use crate::strategy::Strategy;
 
 /// The engine stage.
@@ -28,7 +29,9 @@ pub struct Engine<C> {
     from_oms: Rx<Report>,
     outlet: Outlet<C>,
     gate: Gate,
+    rates: Rates,
     sample_every: Duration,
+    book_age_max: Duration,
     measured: u32,
 }
 
@@ -38,8 +41,12 @@ pub struct EngineConfig {
     pub symbols: Vec<EngineSymbol>,
     /// This session's epoch: order ids begin with it.
     pub epoch: u32,
+    /// The limits that risk holds, for strategies to see.
+    pub rates: RateLimits,
     /// How often signals are written to the log.
     pub sample_every: Duration,
+    /// No entry is asked for on a book that was last heard longer ago than this, whatever its strategy thinks of age.
+    pub book_age_max: Duration,
     /// Window of the trade flow that strategies read.
     pub flow_window: Duration,
 }
@@ -58,6 +65,8 @@ pub struct EnginePorts {
     pub market: Rx<MarketEvent>,
     /// Intents, to risk.
     pub intents: Tx<Intent>,
+    /// Books that cannot be believed although they are in sequence, to feed.
+    pub doubts: Tx<BookDoubt>,
     /// Denials, from risk.
     pub from_risk: Rx<Report>,
     /// Everything else that became of orders, from oms.
@@ -72,7 +81,7 @@ impl<C: Clock> Engine<C> {
     /// # Panics
     /// If a symbol's id is not its index.
     pub fn new(config: EngineConfig, clock: C, ports: EnginePorts) -> Engine<C> {
-        let EnginePorts { market, intents, from_risk, from_oms, log } = ports;
+        let EnginePorts { market, intents, doubts, from_risk, from_oms, log } = ports;
         let desk = |symbol| Desk::new(symbol, config.flow_window);
         let desks: Vec<Desk> = config.symbols.into_iter().map(desk).collect();
         for (index, desk) in desks.iter().enumerate() {
@@ -83,9 +92,11 @@ impl<C: Clock> Engine<C> {
             market,
             from_risk,
             from_oms,
-            outlet: Outlet::new(config.epoch, clock, intents, log),
+            outlet: Outlet::new(config.epoch, clock, intents, doubts, log),
             gate: Gate::default(),
+            rates: Rates::new(config.rates),
             sample_every: config.sample_every,
+            book_age_max: config.book_age_max,
             measured: 0,
         }
     }
@@ -105,20 +116,23 @@ impl<C: Clock> Engine<C> {
         self.desks.iter().map(Desk::overdue_at).min()
     }
 
-    fn reports(&mut self) -> Progress {
+    fn reports(&mut self, now: Nanos) -> Progress {
         let mut worked = false;
         for _ in 0..REPORTS_PER_STEP_MAX {
             let Some(report) = self.from_risk.pop().or_else(|| self.from_oms.pop()) else { break };
-            self.on_report(&report);
+            self.on_report(&report, now);
             worked = true;
         }
         Progress::from_work(worked)
     }
 
-    fn on_report(&mut self, report: &Report) {
+    fn on_report(&mut self, report: &Report, now: Nanos) {
         match *report {
             Report::Order(event) => match self.desks.get_mut(event.symbol.index()) {
-                Some(desk) => desk.on_order(&event, &mut self.outlet.log),
+                Some(desk) => {
+                    self.rates.follow(event.at, &event.change);
+                    desk.on_order(&event, &mut self.outlet.log);
+                }
                 None => self.outlet.log.notice(event.at, "report on an unknown symbol", event.symbol.0.into()),
             },
             Report::Position { symbol, qty, entry, at } => match self.desks.get_mut(symbol.index()) {
@@ -129,18 +143,22 @@ impl<C: Clock> Engine<C> {
                 self.gate = Gate { open, exits_open: open || reason.lets_exits_pass() };
                 self.desks.iter_mut().for_each(|desk| desk.reported = Some(at));
             }
-            Report::Wallet { .. } | Report::Usage(_) => {}
+            Report::Usage(usage) => self.rates.adopt(now, &usage),
+            Report::Wallet { .. } => {}
         }
     }
 
     /// Lets the desks decide that were told something, or that have been left alone too long.
     fn decide_due(&mut self, now: Nanos) -> usize {
         let mut sent = 0;
+        // What waits on the ring may be the very news that forbids it, and is read in a moment.
+        let is_quiet = self.market.is_empty();
         for desk in &mut self.desks {
-            let caused = desk.reported.take().or_else(|| desk.is_overdue(now).then_some(now));
+            let caused = desk.reported.take().or_else(|| (is_quiet && desk.is_overdue(now)).then_some(now));
             if let Some(caused) = caused {
-                let moment = Moment { now, caused, gate: self.gate, sample_every: self.sample_every };
-                sent += desk.decide(moment, &mut self.outlet);
+                let (gate, sample_every, book_age_max) = (self.gate, self.sample_every, self.book_age_max);
+                let moment = Moment { now, caused, gate, sample_every, book_age_max };
+                sent += desk.decide(moment, &self.rates, &mut self.outlet);
             }
         }
         sent
@@ -163,11 +181,12 @@ impl<C: Clock> Engine<C> {
             self.outlet.log.notice(event.received, "market event of an unknown symbol", symbol.0.into());
             return 0;
         };
-        if !desk.on_market(event, &mut self.outlet.log) {
+        if !desk.on_market(event, &mut self.outlet) {
             return 0;
         }
         let (caused, gate, sample_every) = (event.received, self.gate, self.sample_every);
-        let sent = desk.decide(Moment { now, caused, gate, sample_every }, &mut self.outlet);
+        let moment = Moment { now, caused, gate, sample_every, book_age_max: self.book_age_max };
+        let sent = desk.decide(moment, &self.rates, &mut self.outlet);
         self.measured = (self.measured + 1) % MEASURED_ONE_IN;
         if sent > 0 || self.measured == 0 {
             let nanos = self.outlet.clock.now().since(event.received);
@@ -179,7 +198,7 @@ impl<C: Clock> Engine<C> {
 
 impl<C: Clock> Stage for Engine<C> {
     fn step(&mut self, now: Nanos) -> Progress {
-        let reports = self.reports();
+        let reports = self.reports(now);
         if self.decide_due(now) > 0 {
             return Progress::Busy;
         }

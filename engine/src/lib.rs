@@ -6,15 +6,19 @@
 //! stale, crossed or resyncing, and sends nothing to the exchange itself.
 //! Which thread: the engine thread (or the fused hot thread). Nothing here allocates after warm-up.
 //!
-//! Read `engine` first (the stage), then `strategy` and `view` (what a strategy sees), `book`, `signals`, `strategies`.
+//! Read `engine` first (the stage), then `strategy` and `view` (what a strategy sees), `book`, `signals`, `execution`,
+//! `strategies`.
 
 pub mod engine;
 
 mod desk;
+mod doubt;
 
 pub mod book;
+pub mod execution;
 pub mod orders;
 pub mod position;
+pub mod rates;
 pub mod signals;
 pub mod strategies;
 pub mod strategy;

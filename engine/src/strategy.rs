@@ -68,7 +68,11 @@ impl Orders {
         Orders { ids, now, allowed, actions: ArrayVec::new(), notices: ArrayVec::new() }
     }
 
-    /// Asks for a limit order. `None`: not now (no trading on this view, or enough was asked for already).
+    /// Asks for a limit order. `None`: not now (no trading on this view, enough was asked for already, or risk has just denied
+    /// an entry for a reason that only time heals).
+    ///
+    /// To turn a position round, ask for a reduce-only exit first and for the entry when the position is flat: until an exit
+    /// has traded risk gives the position no credit, and denies a plain order that would need it as `ExitFirst`.
     pub fn limit(&mut self, order: LimitOrder) -> Option<OrderId> {
         let LimitOrder { side, price, qty, time_in_force, reduce_only } = order;
         let kind = OrderKind::Limit;

@@ -11,6 +11,7 @@ use optiflow_base::money::Price;
 use crate::book::{Book, BookState};
 use crate::orders::OwnOrders;
 use crate::position::Position;
+use crate::rates::Rates;
 use crate::signals::{Reading, Signals};
 
 /// One symbol at one instant.
@@ -32,6 +33,8 @@ pub struct View<'a> {
     pub position: Position,
     /// Our orders.
     pub orders: &'a OwnOrders,
+    /// Our use of the exchange's limits.
+    pub rates: &'a Rates,
     /// May new risk be opened, as far as orders and account are concerned?
     pub gate_open: bool,
     /// May a position be closed, as far as orders and account are concerned?

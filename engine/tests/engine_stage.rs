@@ -123,6 +123,7 @@ fn the_log_tells_of_intents_latencies_and_sampled_signals() {
             LogEvent::Signal(sample) => samples.push(sample),
             LogEvent::Latency { .. }
             | LogEvent::Denied { .. }
+            | LogEvent::Halted { .. }
             | LogEvent::Report(_)
             | LogEvent::Notice(_)
             | LogEvent::Lost { .. } => {}

@@ -9,6 +9,8 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use optiflow_base::clock::Nanos;
 use optiflow_base::order::Usage;
 
+use crate::weight::Weight;
+
 /// The common knowledge; clones are the same one.
 #[derive(Clone, Debug, Default)]
 pub struct Peace {
@@ -28,8 +30,12 @@ pub struct Block {
 struct Shared {
     blocked_until: AtomicU64,
     status: AtomicU32,
+    /// What was used in the running minute.
+    used: Weight,
     /// Weight that was told last, plus one; zero before that.
     weight: AtomicU64,
+    /// When the request left whose answer told it; zero where that was not said.
+    asked: AtomicU64,
     /// How often something was told that others should hear.
     news: AtomicU64,
 }
@@ -47,6 +53,11 @@ impl Peace {
         (now < until).then_some(Block { until, status })
     }
 
+    /// The account of what is used.
+    pub fn weight(&self) -> &Weight {
+        &self.shared.used
+    }
+
     /// The exchange has asked for silence; never shortens what was asked for before.
     pub fn keep(&self, block: Block) {
         if self.shared.blocked_until.fetch_max(block.until.0, Ordering::AcqRel) < block.until.0 {
@@ -60,6 +71,7 @@ impl Peace {
             return;
         }
         let weight = usage.weight_minute.map_or(0, |weight| u64::from(weight) + 1);
+        self.shared.asked.store(usage.asked.unwrap_or_default().0, Ordering::Release);
         self.shared.weight.store(weight, Ordering::Release);
         self.shared.news.fetch_add(1, Ordering::AcqRel);
     }
@@ -76,6 +88,7 @@ impl Peace {
         let usage = Usage {
             weight_minute: weight.and_then(|weight| u32::try_from(weight).ok()),
             blocked_until: block.map(|block| block.until),
+            asked: Some(Nanos(self.shared.asked.load(Ordering::Acquire))).filter(|asked| *asked > Nanos(0)),
             ..Usage::default()
         };
         Some((usage, block))

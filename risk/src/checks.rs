@@ -140,9 +140,16 @@ fn order_size(limits: &RiskSymbol, order: &NewOrder, quote: &Quote) -> Result<()
 }
 
 fn position(limits: &RiskSymbol, order: &NewOrder, quote: &Quote, exposure: &Exposure) -> Result<(), DenyReason> {
-    let worst = exposure_notional(limits.instrument.symbol, order, quote, exposure);
-    let fits = worst <= limits.position_notional_max;
-    if fits { Ok(()) } else { Err(DenyReason::PositionLimit) }
+    let symbol = limits.instrument.symbol;
+    let worst = exposure_notional(symbol, order, quote, exposure);
+    if worst <= limits.position_notional_max {
+        return Ok(());
+    }
+    // A position on the other side gives no credit: say so where that is all that is missing.
+    let floor = i128::from(quote.valuation(order.price).units());
+    let credit = floor.saturating_mul(exposure.held_against(symbol, order.side)) / UNITS_WIDE;
+    let nearly = worst.units().saturating_sub(credit) <= limits.position_notional_max.units();
+    Err(if credit > 0 && nearly { DenyReason::ExitFirst } else { DenyReason::PositionLimit })
 }
 
 fn open_orders(limits: &RiskSymbol, exposure: &Exposure) -> Result<(), DenyReason> {

@@ -10,6 +10,10 @@ use optiflow_base::money::Notional;
 pub struct RiskConfig {
     /// Limits of each symbol, in the order of their `SymbolId`.
     pub symbols: Vec<RiskSymbol>,
+    /// Limits over all symbols together; those of each symbol hold beside them. With one symbol they may be absent.
+    pub total: Option<TotalLimits>,
+    /// Which codes of the exchange's refusals waiting does not heal.
+    pub is_lasting: fn(i32) -> bool,
     /// Orders that the exchange allows in ten seconds.
     pub orders_ten_seconds: u32,
     /// Orders that the exchange allows in a minute.
@@ -20,6 +24,15 @@ pub struct RiskConfig {
     pub reserve_percent: u32,
     /// A top or mark older than this is no reference for a price. Entries need both, limit exits either.
     pub quote_age_max: Duration,
+}
+
+/// Limits over all symbols together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TotalLimits {
+    /// Largest exposure: the sum over symbols of the worse side, position and everything open on that side filled.
+    pub notional_max: Notional,
+    /// Orders that may be open at once. Exits pass beyond it.
+    pub open_orders_max: u32,
 }
 
 /// Limits of one symbol.
@@ -54,6 +67,9 @@ impl RiskConfig {
             self.orders_ten_seconds > 0 && self.orders_minute > 0 && self.weight_minute > 0,
             "budgets are positive"
         );
+        assert!(self.total.is_some() || self.symbols.len() <= 1, "several symbols have limits together");
+        let sound = |total: TotalLimits| total.notional_max > Notional::ZERO && total.open_orders_max > 0;
+        assert!(self.total.is_none_or(sound), "limits over all symbols are positive");
         for (index, symbol) in self.symbols.iter().enumerate() {
             assert!(symbol.instrument.symbol.index() == index, "symbols are listed in the order of their ids");
             assert!(symbol.order_notional_max > Notional::ZERO, "an order limit is positive");

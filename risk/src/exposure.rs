@@ -11,6 +11,12 @@ use optiflow_base::ids::{OrderId, SymbolId};
 use optiflow_base::money::{Price, Qty, Side};
 use optiflow_base::order::{NewOrder, OrderChange, OrderEvent, OrderKind, Terms, TimeInForce};
 
+mod claim;
+mod ended;
+
+pub(crate) use claim::{Amendable, Claim};
+use ended::Ended;
+
 /// Positions and open orders of all symbols.
 #[derive(Debug)]
 pub(crate) struct Exposure {
@@ -53,6 +59,8 @@ struct OpenOrder {
     reduce_only: bool,
     /// A limit order that stays on the book: its terms may change.
     rests: bool,
+    /// It ends rather than take.
+    post_only: bool,
     /// When the kill latch last ordered its cancel.
     withdrawn: Option<Nanos>,
 }
@@ -76,7 +84,7 @@ impl Exposure {
         Exposure {
             holdings: vec![Holding::default(); orders_max.len()],
             orders: Vec::with_capacity(room),
-            ended: Ended { orders: [None; ENDED_LEN], next: 0 },
+            ended: Ended::default(),
         }
     }
 
@@ -134,6 +142,42 @@ impl Exposure {
         opening.map(worth).fold(held, i128::saturating_add)
     }
 
+    /// What the buys and the sells of every symbol are worth, each as [`Exposure::worst_worth`] at its floor; one pass over
+    /// the orders.
+    pub(crate) fn worths(&self, floors: &[Price], worths: &mut [[i128; 2]]) {
+        for ((worth, holding), floor) in worths.iter_mut().zip(&self.holdings).zip(floors) {
+            let held = |side| held(holding.position, side).max(0).saturating_mul(i128::from(floor.units()));
+            *worth = [held(Side::Buy), held(Side::Sell)];
+        }
+        for order in self.orders.iter().filter(|order| !order.reduce_only) {
+            let at = order.symbol.index();
+            let price = i128::from(order.price().max(floors[at]).units());
+            let side = &mut worths[at][usize::from(order.side == Side::Sell)];
+            *side = side.saturating_add(price.saturating_mul(i128::from(order.remaining().units())));
+        }
+    }
+
+    /// Has the symbol with this index a position, or an order that may open one?
+    pub(crate) fn has_any(&self, index: usize) -> bool {
+        let holding = &self.holdings[index];
+        !holding.position.is_zero() || holding.buys.opening > 0 || holding.sells.opening > 0
+    }
+
+    /// Units of position that an order of `side` would close before it opens one.
+    pub(crate) fn held_against(&self, symbol: SymbolId, side: Side) -> i128 {
+        held(self.holdings[symbol.index()].position, side.opposite()).max(0)
+    }
+
+    /// Open orders of all symbols, exits included.
+    pub(crate) fn open_total(&self) -> usize {
+        self.orders.len()
+    }
+
+    /// Is this an open post-only order of which nothing has traded?
+    pub(crate) fn is_untouched_post_only(&self, id: OrderId) -> bool {
+        self.find(id).is_ok_and(|at| self.orders[at].post_only && self.orders[at].filled.is_zero())
+    }
+
     /// An order that may open or enlarge a position and whose cancel was not ordered lately; it is from now on.
     /// Oldest first.
     pub(crate) fn next_to_withdraw(&mut self, now: Nanos) -> Option<(SymbolId, OrderId)> {
@@ -158,8 +202,20 @@ impl Exposure {
         assert!(order.qty > Qty::ZERO, "an order has a quantity");
         let NewOrder { id, side, kind, time_in_force, price, qty, reduce_only } = *order;
         let rests = kind == OrderKind::Limit && matches!(time_in_force, TimeInForce::Gtc | TimeInForce::Gtx);
+        let post_only = time_in_force == TimeInForce::Gtx;
         let (terms, amended, filled, withdrawn) = (Terms { price, qty }, None, Qty::ZERO, None);
-        self.orders.push(OpenOrder { id, symbol, side, terms, amended, filled, reduce_only, rests, withdrawn });
+        self.orders.push(OpenOrder {
+            id,
+            symbol,
+            side,
+            terms,
+            amended,
+            filled,
+            reduce_only,
+            rests,
+            post_only,
+            withdrawn,
+        });
         let holding = &mut self.holdings[symbol.index()];
         holding.orders = holding.orders.saturating_add(1);
         holding.exits = holding.exits.saturating_add(u32::from(reduce_only));
@@ -273,24 +329,6 @@ impl Exposure {
     }
 }
 
-/// An order and what other terms would make of it.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Amendable {
-    /// The order with the new terms.
-    pub(crate) as_new: NewOrder,
-    /// What it claims now.
-    pub(crate) now: Claim,
-    /// What it would claim until it is told which terms are in force.
-    pub(crate) worse: Claim,
-}
-
-/// What an order may still trade, and the price at which that counts.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Claim {
-    pub(crate) price: Price,
-    pub(crate) remaining: Qty,
-}
-
 impl OpenOrder {
     /// What may still trade: by the larger quantity while it is open which is in force.
     fn remaining(&self) -> Qty {
@@ -345,30 +383,10 @@ fn held(position: Qty, side: Side) -> i128 {
     }
 }
 
-/// Sides of orders that ended lately: a fill may arrive after the end of its order.
-#[derive(Debug)]
-struct Ended {
-    orders: [Option<(OrderId, Side)>; ENDED_LEN],
-    next: usize,
-}
-
-impl Ended {
-    fn remember(&mut self, id: OrderId, side: Side) {
-        self.orders[self.next] = Some((id, side));
-        self.next = self.next.wrapping_add(1) % ENDED_LEN;
-    }
-
-    fn side(&self, id: OrderId) -> Option<Side> {
-        self.orders.iter().flatten().find(|(ended, _)| *ended == id).map(|(_, side)| *side)
-    }
-}
-
 /// Reduce-only orders of one symbol that may be open beside all others: no limit of ours may leave an exit without room.
 pub(crate) const EXITS_OPEN_MAX: u32 = 64;
 /// A cancel that the kill latch ordered and that came to nothing is ordered again after this.
 const WITHDRAW_AGAIN_AFTER: Duration = Duration::from_secs(1);
-/// Orders remembered after their end.
-const ENDED_LEN: usize = 64;
 
 #[cfg(test)]
 mod tests;

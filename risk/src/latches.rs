@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use optiflow_base::clock::{Nanos, nanos_of};
 use optiflow_base::ids::SymbolId;
-use optiflow_base::limiter::Window;
 use optiflow_base::order::{DenyReason, GateReason};
 
 /// Everything that can stop new orders as a whole.
@@ -18,7 +17,8 @@ pub(crate) struct Latches {
     gate_open: bool,
     /// The gate lets reduce-only orders pass.
     exits_open: bool,
-    breakers: Vec<Window>,
+    /// When each symbol's last intents came.
+    recent: Vec<Recent>,
     log_lost: u64,
     log_lost_at: Option<Nanos>,
 }
@@ -31,7 +31,7 @@ impl Latches {
             killed: false,
             gate_open: false,
             exits_open: false,
-            breakers: vec![Window::new(INTENTS_PER_SECOND_MAX, SECOND); symbols],
+            recent: vec![Recent { at: [Nanos(0); RECENT_LEN], oldest: 0 }; symbols],
             log_lost: 0,
             log_lost_at: None,
         }
@@ -60,8 +60,7 @@ impl Latches {
 
     /// Counts an intent; true when this very intent breaks the runaway breaker and sets the kill latch.
     pub(crate) fn is_runaway(&mut self, now: Nanos, symbol: SymbolId) -> bool {
-        let broken = !self.breakers[symbol.index()].take(now, 1, 0);
-        broken && self.kill()
+        self.recent[symbol.index()].is_too_many(now) && self.kill()
     }
 
     /// What is not logged is not traded: losing log events pauses new risk until storage has kept up for a while.
@@ -84,9 +83,29 @@ impl Latches {
     }
 }
 
-/// Intents of one symbol in one second of the clock; more is a strategy gone wild. Denied ones count as well.
-pub const INTENTS_PER_SECOND_MAX: u32 = 100;
-const SECOND: Duration = Duration::from_secs(1);
+/// When the last intents of a symbol came: a ring, so that no window of the clock gives a second chance.
+#[derive(Clone, Copy, Debug)]
+struct Recent {
+    at: [Nanos; RECENT_LEN],
+    oldest: usize,
+}
+
+impl Recent {
+    /// Counts an intent; true when it is one more than any span may hold.
+    fn is_too_many(&mut self, now: Nanos) -> bool {
+        let oldest = std::mem::replace(&mut self.at[self.oldest], now);
+        let next = self.oldest.wrapping_add(1);
+        self.oldest = if next < RECENT_LEN { next } else { 0 };
+        oldest > Nanos(0) && now.since(oldest) < nanos_of(RUNAWAY_SPAN)
+    }
+}
+
+/// Intents of one symbol in any [`RUNAWAY_SPAN`]; one more is a strategy gone wild. Denied ones count as well. A thousand a
+/// second are noticed after a tenth of one.
+pub const RUNAWAY_INTENTS: u32 = 100;
+/// Somewhat less than a second: a strategy that keeps to a hundred a second by its own clock is none, however they bunch.
+pub const RUNAWAY_SPAN: Duration = Duration::from_millis(900);
+const RECENT_LEN: usize = RUNAWAY_INTENTS as usize;
 /// How long new risk waits after a log event was lost.
 const LOG_PAUSE: Duration = Duration::from_secs(1);
 
@@ -120,14 +139,14 @@ mod tests {
     #[test]
     fn runaway_is_latched() {
         let mut latches = Latches::new(2);
-        for _ in 0..INTENTS_PER_SECOND_MAX {
+        for _ in 0..RUNAWAY_INTENTS {
             assert!(!latches.is_runaway(Nanos(7), SymbolId(0)));
         }
         assert!(!latches.is_runaway(Nanos(7), SymbolId(1)), "each symbol has its own breaker");
         assert!(latches.is_runaway(Nanos(7), SymbolId(0)));
         assert!(!latches.is_runaway(Nanos(7), SymbolId(0)), "it is told once");
         assert!(latches.killed);
-        assert!(!latches.is_runaway(Nanos(7) + SECOND, SymbolId(0)));
+        assert!(!latches.is_runaway(Nanos(7) + RUNAWAY_SPAN, SymbolId(0)));
         assert!(latches.killed, "time does not clear a latch");
     }
 }

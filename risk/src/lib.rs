@@ -15,8 +15,11 @@ mod exposure;
 pub mod latches;
 mod rates;
 mod reference;
+pub mod refusals;
 pub mod stage;
+mod total;
 
 pub use approved::Approved;
-pub use config::{RiskConfig, RiskSymbol};
+pub use config::{RiskConfig, RiskSymbol, TotalLimits};
+pub use rates::Used;
 pub use stage::{Risk, RiskPorts};

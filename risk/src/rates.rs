@@ -23,6 +23,17 @@ pub(crate) struct Rates {
     offset: i64,
 }
 
+/// What has been used in the windows that run, by our count, raised to the exchange's where that was higher.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Used {
+    /// Orders in ten seconds.
+    pub orders_ten_seconds: u32,
+    /// Orders in the minute.
+    pub orders_minute: u32,
+    /// Request weight in the minute.
+    pub weight_minute: u32,
+}
+
 /// One budget and the part of it that only exits may use.
 #[derive(Debug)]
 struct Budget {
@@ -34,7 +45,7 @@ impl Rates {
     pub(crate) fn new(config: &RiskConfig) -> Rates {
         assert!(config.reserve_percent < 100, "a reserve leaves something to trade with");
         let budget = |limit: u32, span: Duration| Budget {
-            window: Window::new(limit, span),
+            window: Window::far(limit, span),
             reserve: share(limit, config.reserve_percent),
         };
         Rates {
@@ -50,6 +61,16 @@ impl Rates {
     /// Our `now` on the exchange's clock: there its windows begin.
     fn theirs(&self, now: Nanos) -> Nanos {
         Nanos(now.0.saturating_add_signed(self.offset))
+    }
+
+    /// What has been used.
+    pub(crate) fn used(&mut self, now: Nanos) -> Used {
+        let theirs = self.theirs(now);
+        Used {
+            orders_ten_seconds: self.ten_seconds.window.used(theirs),
+            orders_minute: self.minute.window.used(theirs),
+            weight_minute: self.weight.window.used(theirs),
+        }
     }
 
     /// May an order be placed? `exit` orders may use the reserve.
@@ -87,16 +108,17 @@ impl Rates {
     /// them alike, but never a cancel; in a block of everything even cancels wait: sending on makes a ban longer.
     pub(crate) fn adopt(&mut self, now: Nanos, usage: &Usage) {
         self.offset = usage.clock_offset_ns.unwrap_or(self.offset);
-        let theirs = self.theirs(now);
+        // What does not say when it was asked for was known just now.
+        let (asked, theirs) = (self.theirs(usage.asked.unwrap_or(now)), self.theirs(now));
         for (budget, used) in
             [(&mut self.ten_seconds, usage.orders_ten_seconds), (&mut self.minute, usage.orders_minute)]
         {
             if let Some(used) = used {
-                budget.window.raise_to(theirs, used);
+                budget.window.raise_to(asked, theirs, used);
             }
         }
         if let Some(used) = usage.weight_minute {
-            self.weight.window.raise_to(theirs, used);
+            self.weight.window.raise_to(asked, theirs, used);
         }
         for (blocked, until) in [
             (&mut self.orders_blocked_until, usage.orders_blocked_until),
@@ -109,9 +131,7 @@ impl Rates {
 
 impl Budget {
     fn fits(&mut self, now: Nanos, exit: bool) -> bool {
-        let kept = if exit { 0 } else { self.reserve };
-        let used = self.window.used(now).saturating_add(1).saturating_add(kept);
-        used <= self.window.limit()
+        self.window.fits(now, 1, if exit { 0 } else { self.reserve })
     }
 }
 
@@ -133,6 +153,8 @@ mod tests {
     fn rates(ten_seconds: u32, minute: u32, weight: u32) -> Rates {
         Rates::new(&RiskConfig {
             symbols: Vec::new(),
+            total: None,
+            is_lasting: |_| false,
             orders_ten_seconds: ten_seconds,
             orders_minute: minute,
             weight_minute: weight,
@@ -154,7 +176,8 @@ mod tests {
         assert_eq!(rates.may_place(NOW, true), Ok(()));
         rates.placed(NOW);
         assert_eq!(rates.may_place(NOW, true), Err(DenyReason::OrderRate));
-        assert_eq!(rates.may_place(NOW + TEN_SECONDS, false), Ok(()), "a new window has a new budget");
+        let begun = NOW + TEN_SECONDS + Duration::from_millis(20);
+        assert_eq!(rates.may_place(begun, false), Ok(()), "a new window has a new budget");
     }
 
     #[test]
@@ -167,12 +190,12 @@ mod tests {
 
     #[test]
     fn the_exchange_count_is_adopted_where_it_is_higher() {
-        let mut rates = rates(5, 100, 10);
-        rates.adopt(NOW, &Usage { orders_ten_seconds: Some(5), weight_minute: Some(9), ..Usage::default() });
-        assert_eq!(rates.may_place(NOW, true), Err(DenyReason::OrderRate));
-        assert_eq!(rates.may_cancel(NOW), Ok(()));
-        rates.cancelled(NOW);
-        assert_eq!(rates.may_cancel(NOW), Err(DenyReason::WeightRate));
+        let (mut rates, now) = (rates(5, 100, 10), NOW + Duration::from_secs(1));
+        rates.adopt(now, &Usage { orders_ten_seconds: Some(5), weight_minute: Some(9), ..Usage::default() });
+        assert_eq!(rates.may_place(now, true), Err(DenyReason::OrderRate));
+        assert_eq!(rates.may_cancel(now), Ok(()));
+        rates.cancelled(now);
+        assert_eq!(rates.may_cancel(now), Err(DenyReason::WeightRate));
     }
 
     #[test]
@@ -197,10 +220,11 @@ mod tests {
         // Ours is 300 ms ahead: when our minute begins, the exchange's still has 300 ms to go.
         let measured = Usage { clock_offset_ns: Some(-300_000_000), ..Usage::default() };
         for (usage, after_our_minute_ms, free) in
-            [(Usage::default(), 0, true), (measured, 0, false), (measured, 299, false), (measured, 300, true)]
+            [(Usage::default(), 20, true), (measured, 0, false), (measured, 319, false), (measured, 320, true)]
         {
             let mut rates = rates(5, 1, 1);
-            let before = NOW + Duration::from_millis(59_000);
+            // Not so late that it might be counted in the next minute.
+            let before = NOW + Duration::from_millis(58_000);
             rates.adopt(before, &usage);
             rates.placed(before);
             rates.cancelled(before);

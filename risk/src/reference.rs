@@ -1,6 +1,6 @@
 //! What a price is measured against: the freshest top of the book and mark of one symbol.
 //!
-//! Says "no reference" rather than guess: when a part is missing, too old, silent, lost or crossed. New risk needs both
+//! Says "no reference" rather than guess: when a part is missing, too old, silent, late, lost or crossed. New risk needs both
 //! parts; for an exit either will do. Never keeps a history. Written by quotes, read by checks; risk thread.
 
 use std::time::Duration;
@@ -14,6 +14,11 @@ use optiflow_base::money::{Price, Side};
 pub(crate) struct Reference {
     top: Option<Stamped<(Price, Price)>>,
     mark: Option<Stamped<Price>>,
+    /// The stream is silent, or tells old news: then it still speaks, and is not believed.
+    top_out: bool,
+    mark_out: bool,
+    /// The last ask and mark, believed or not; zero before the first.
+    last: (Price, Price),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -39,12 +44,16 @@ impl Reference {
         match event.body {
             MarketBody::Top { bid, ask, .. } => {
                 self.top = Some(Stamped { at: event.received, value: (bid.price, ask.price) });
+                self.last.0 = ask.price;
             }
-            MarketBody::Mark { mark, .. } => self.mark = Some(Stamped { at: event.received, value: mark }),
+            MarketBody::Mark { mark, .. } => {
+                self.mark = Some(Stamped { at: event.received, value: mark });
+                self.last.1 = mark;
+            }
             MarketBody::BookLost { .. } => self.top = None,
-            MarketBody::Silence { stream: StreamKind::Top, silent: true, .. } => self.top = None,
-            MarketBody::Silence { stream: StreamKind::Mark, silent: true, .. } => self.mark = None,
-            MarketBody::Silence { .. }
+            MarketBody::Silence { stream: StreamKind::Top, silent, .. } => self.top_out = silent,
+            MarketBody::Silence { stream: StreamKind::Mark, silent, .. } => self.mark_out = silent,
+            MarketBody::Silence { stream: StreamKind::Depth | StreamKind::Trade, .. }
             | MarketBody::DepthStart { .. }
             | MarketBody::Levels { .. }
             | MarketBody::Trade { .. } => {}
@@ -63,14 +72,19 @@ impl Reference {
         self.fresh_mark(now, age_max).or_else(mid)
     }
 
+    /// The last price heard, the higher of ask and mark, however old; zero before the first.
+    pub(crate) fn last(&self) -> Price {
+        self.last.0.max(self.last.1).max(Price::ZERO)
+    }
+
     fn fresh_top(&self, now: Nanos, age_max: Duration) -> Option<(Price, Price)> {
-        let top = self.top.filter(|top| now.since(top.at) <= nanos_of(age_max))?;
+        let top = self.top.filter(|top| !self.top_out && now.since(top.at) <= nanos_of(age_max))?;
         let (bid, ask) = top.value;
         (bid > Price::ZERO && bid < ask).then_some((bid, ask))
     }
 
     fn fresh_mark(&self, now: Nanos, age_max: Duration) -> Option<Price> {
-        let mark = self.mark.filter(|mark| now.since(mark.at) <= nanos_of(age_max))?;
+        let mark = self.mark.filter(|mark| !self.mark_out && now.since(mark.at) <= nanos_of(age_max))?;
         (mark.value > Price::ZERO).then_some(mark.value)
     }
 }
@@ -145,6 +159,13 @@ mod tests {
             ("book lost", &[top(10, 100, 102), mark(10, 101), lost], false),
             ("book lost, new top", &[mark(10, 101), lost, top(11, 100, 102)], true),
             ("silent top", &[top(10, 100, 102), mark(10, 101), silence(StreamKind::Top, true)], false),
+            ("late top", &[mark(10, 101), silence(StreamKind::Top, true), top(10, 100, 102)], false),
+            ("late mark", &[top(10, 100, 102), silence(StreamKind::Mark, true), mark(10, 101)], false),
+            (
+                "late and caught up",
+                &[mark(10, 101), silence(StreamKind::Top, true), top(10, 100, 102), silence(StreamKind::Top, false)],
+                true,
+            ),
             ("silent mark", &[top(10, 100, 102), mark(10, 101), silence(StreamKind::Mark, true)], false),
             ("silent trades", &[top(10, 100, 102), mark(10, 101), silence(StreamKind::Trade, true)], true),
             ("speaks again", &[top(10, 100, 102), mark(10, 101), silence(StreamKind::Top, false)], true),

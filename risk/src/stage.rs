@@ -19,8 +19,10 @@ use crate::checks;
 use crate::config::{RiskConfig, RiskSymbol};
 use crate::exposure::{Exposure, Surprise};
 use crate::latches::Latches;
-use crate::rates::Rates;
+use crate::rates::{Rates, Used};
 use crate::reference::Reference;
+use crate::refusals::{Halt, Refusals, refusal};
+use crate::total::Total;
 
 /// Everything the stage reads and writes.
 #[derive(Debug)]
@@ -51,6 +53,8 @@ pub struct Risk<C: Clock> {
     exposure: Exposure,
     rates: Rates,
     latches: Latches,
+    refusals: Refusals,
+    total: Option<Total>,
     newest: Option<OrderId>,
 }
 
@@ -68,11 +72,18 @@ impl<C: Clock> Risk<C> {
             exposure: Exposure::new(&orders_max),
             rates: Rates::new(&config),
             latches: Latches::new(config.symbols.len()),
+            refusals: Refusals::new(config.symbols.len(), config.is_lasting),
+            total: Total::new(&config),
             newest: None,
             config,
             clock,
             ports,
         }
+    }
+
+    /// What the session has used of the exchange's limits.
+    pub fn used(&mut self, now: Nanos) -> Used {
+        self.rates.used(now)
     }
 
     fn hear_command(&mut self, now: Nanos, command: Command) {
@@ -112,6 +123,7 @@ impl<C: Clock> Risk<C> {
     fn hear_report(&mut self, now: Nanos, report: Report) {
         match report {
             Report::Order(event) => {
+                self.watch(now, &event);
                 if let Some(surprise) = self.exposure.follow(&event) {
                     self.ports.log.notice(now, phrase(surprise), i64::from(event.order.counter()));
                 }
@@ -125,6 +137,18 @@ impl<C: Clock> Risk<C> {
                 }
             }
             Report::Wallet { .. } => {}
+        }
+    }
+
+    /// Counts what the exchange refuses, before the order is forgotten.
+    fn watch(&mut self, now: Nanos, event: &OrderEvent) {
+        if matches!(event.change, OrderChange::Accepted { .. }) {
+            self.refusals.accepted(now, event.symbol);
+        }
+        let Some(refusal) = refusal(event, &self.exposure) else { return };
+        if let Some(halt) = self.refusals.count(now, event.symbol, refusal) {
+            let Halt { refusal, until } = halt;
+            self.ports.log.write(LogEvent::Halted { symbol: event.symbol, at: now, refusal, until });
         }
     }
 
@@ -157,13 +181,17 @@ impl<C: Clock> Risk<C> {
         self.release(intent)?;
         self.exposure.reserve(symbol, order);
         self.rates.placed(now);
+        if !order.reduce_only {
+            self.refusals.opened(now, symbol);
+        }
         let open_orders_max = self.config.symbols[symbol.index()].open_orders();
         let kept = self.exposure.open_orders(symbol) <= open_orders_max;
         assert!(order.reduce_only || kept, "open orders keep their limit");
         Ok(())
     }
 
-    fn check_entry(&self, now: Nanos, symbol: SymbolId, order: &NewOrder) -> Result<(), DenyReason> {
+    fn check_entry(&mut self, now: Nanos, symbol: SymbolId, order: &NewOrder) -> Result<(), DenyReason> {
+        self.refusals.may_open(now, symbol)?;
         if self.exposure.is_adrift(symbol) {
             return Err(DenyReason::GateClosed);
         }
@@ -171,6 +199,11 @@ impl<C: Clock> Risk<C> {
         let fresh = self.references[symbol.index()].fresh(now, self.config.quote_age_max);
         let quote = fresh.ok_or(DenyReason::NoReference)?;
         checks::entry(limits, order, &quote, &self.exposure)?;
+        if let Some(total) = &mut self.total {
+            total.may_open(&self.exposure)?;
+            let notional = checks::exposure_notional(symbol, order, &quote, &self.exposure);
+            total.fits(now, (symbol, notional), (&self.config, &self.references, &self.exposure))?;
+        }
 
         // A second opinion, from the running sums: a mistake in one of the two must not reach the market.
         let worst = self.exposure.worst(symbol, order.side);
@@ -210,8 +243,13 @@ impl<C: Clock> Risk<C> {
         } else if self.exposure.is_adrift(symbol) {
             return Err(DenyReason::GateClosed);
         } else {
+            self.refusals.may_open(now, symbol)?;
             let quote = reference.fresh(now, self.config.quote_age_max).ok_or(DenyReason::NoReference)?;
             checks::amended_entry(limits, &amendable, &quote, &self.exposure)?;
+            if let Some(total) = &mut self.total {
+                let notional = checks::amended_notional(&amendable, &quote, &self.exposure, symbol);
+                total.fits(now, (symbol, notional), (&self.config, &self.references, &self.exposure))?;
+            }
         }
         self.rates.may_place(now, reduce_only)?;
         self.release(intent)?;

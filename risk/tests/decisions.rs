@@ -12,7 +12,7 @@ use optiflow_base::ids::{ExchangeOrderId, OrderId};
 use optiflow_base::log::{LogEvent, Span};
 use optiflow_base::market::{BookLoss, MarketBody, StreamKind};
 use optiflow_base::order::{Action, GateReason, Intent, OrderChange, Report, Usage};
-use optiflow_risk::latches::INTENTS_PER_SECOND_MAX;
+use optiflow_risk::latches::RUNAWAY_INTENTS;
 
 #[test]
 fn an_order_alone_is_approved_or_the_limit_it_breaks_is_named() {
@@ -126,6 +126,31 @@ fn reduce_only_must_reduce_and_needs_no_room() {
     assert_eq!(world.place("buy 30000 0.2 reduce"), "approved");
 }
 
+/// The limit is 3 000 and a position of 0.09 is worth 2 700; orders are up to 1 000.
+#[test]
+fn an_order_that_would_turn_a_position_round_is_told_to_leave_it_first() {
+    let mut world = World::ready(config());
+    world.position("0.09");
+    for _ in 0..3 {
+        world.placed("sell 30000.1 0.03");
+    }
+    assert_eq!(world.place("sell 30000.1 0.03"), "ExitFirst", "it would fit if the position were gone already");
+    let mut world = World::ready(config());
+    world.position("0.01");
+    for _ in 0..3 {
+        world.placed("sell 30000.1 0.033");
+    }
+    assert_eq!(world.place("sell 30000.1 0.033"), "PositionLimit", "it would not fit even then");
+    assert_eq!(world.place("buy 29999.9 0.033"), "approved");
+    // What to do: an exit, and when it has traded, the entry.
+    let mut world = World::ready(config());
+    world.position("0.09");
+    let exit = world.placed("sell 30000.1 0.09 reduce");
+    world.fill(exit.id, qty("0.09"), qty("0.09"));
+    world.change(exit.id, OrderChange::Done);
+    assert_eq!(world.place("sell 30000.1 0.03"), "approved");
+}
+
 #[test]
 fn latches_and_gate_let_cancels_through() {
     let exit = "sell 30000.1 0.002 reduce";
@@ -151,7 +176,7 @@ fn latches_and_gate_let_cancels_through() {
 
 /// More intents in a second than any strategy of ours makes.
 fn run_away(world: &mut World) {
-    for _ in 0..INTENTS_PER_SECOND_MAX {
+    for _ in 0..RUNAWAY_INTENTS {
         world.cancel(OrderId::new(EPOCH, u32::MAX));
     }
     // The next step cancels what rests; that is not what is asked here.
@@ -163,7 +188,7 @@ fn run_away(world: &mut World) {
 fn runaway_is_latched_with_one_notice_until_restart() {
     let mut world = World::ready(config());
     let mut notices = 0;
-    for _ in 0..3 * INTENTS_PER_SECOND_MAX {
+    for _ in 0..3 * RUNAWAY_INTENTS {
         let action = Action::Cancel(OrderId::new(EPOCH, 1));
         world.intents.push(Intent { symbol: SYMBOL, action, caused: world.now, decided: world.now }).unwrap();
         world.step();

@@ -11,7 +11,7 @@ use optiflow_base::control::Command;
 use optiflow_base::ids::OrderId;
 use optiflow_base::log::LogEvent;
 use optiflow_base::order::{Action, Intent, OrderChange, Report, Usage};
-use optiflow_risk::latches::INTENTS_PER_SECOND_MAX;
+use optiflow_risk::latches::RUNAWAY_INTENTS;
 
 /// Long 0.01, with two entries (1, 2) and an exit (3) resting.
 fn resting() -> World {
@@ -48,7 +48,7 @@ fn notices(world: &mut World) -> Vec<(&'static str, i64)> {
 #[test]
 fn a_runaway_withdraws_every_entry_within_two_steps() {
     let mut world = resting();
-    for _ in 0..=INTENTS_PER_SECOND_MAX {
+    for _ in 0..=RUNAWAY_INTENTS {
         let action = Action::Cancel(OrderId::new(EPOCH, u32::MAX));
         world.intents.push(Intent { symbol: SYMBOL, action, caused: world.now, decided: world.now }).unwrap();
     }
@@ -62,6 +62,43 @@ fn a_runaway_withdraws_every_entry_within_two_steps() {
     assert!(told.contains(&(optiflow_risk::stage::WITHDRAWING, 2)), "{told:?}");
     world.step();
     assert_eq!(cancelled(&mut world), [] as [u32; 0], "ordered once");
+}
+
+/// A thousand intents a second, begun at any instant of a second: no window of the clock may give it a second chance.
+#[test]
+fn a_thousand_intents_a_second_are_latched_within_a_tenth_of_one_whenever_they_begin() {
+    for begins_ms in (0..1_000).step_by(37) {
+        let mut world = resting();
+        world.wait(Duration::from_millis(begins_ms));
+        world.top("29999.9", "30000.1");
+        world.mark("30000");
+        notices(&mut world);
+        let began = world.now;
+        let mut latched = Vec::new();
+        for _ in 0..3_000 {
+            let action = Action::Cancel(OrderId::new(EPOCH, u32::MAX));
+            world.intents.push(Intent { symbol: SYMBOL, action, caused: world.now, decided: world.now }).unwrap();
+            world.step();
+            while world.denials.pop().is_some() {}
+            let told = notices(&mut world).iter().filter(|(what, _)| *what == optiflow_risk::stage::RUNAWAY).count();
+            latched.extend(std::iter::repeat_n(world.now.since(began), told));
+            world.wait(Duration::from_millis(1));
+        }
+        assert_eq!(latched.len(), 1, "told once, begun at {begins_ms} ms");
+        while world.orders.pop().is_some() {}
+        assert!(latched[0] <= 100_000_000, "latched after {} ns, begun at {begins_ms} ms", latched[0]);
+        assert_eq!(world.place("buy 29999.9 0.002"), "Latched");
+    }
+}
+
+#[test]
+fn a_hundred_intents_in_any_second_are_no_runaway() {
+    let mut world = World::ready(config());
+    for _ in 0..1_000 {
+        world.wait(Duration::from_millis(10));
+        world.cancel(OrderId::new(EPOCH, u32::MAX));
+    }
+    assert!(notices(&mut world).is_empty(), "one every ten milliseconds, for ten seconds");
 }
 
 #[test]

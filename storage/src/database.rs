@@ -6,22 +6,24 @@
 use std::path::Path;
 use std::time::Duration;
 
+use optiflow_base::clock::Nanos;
 use rusqlite::{Connection, TransactionBehavior, params};
 
 use crate::error::{StorageError, Trouble};
 use crate::schema::{APPLICATION_ID, SCHEMA, SCHEMA_VERSION};
 use crate::session::SessionInfo;
 
-/// The epoch that a new session may use: larger than every earlier one in the file, and than the time in seconds, so
-/// that order ids stay unique even when the file is lost. Creates the file if there is none.
+/// The epoch that a session which begins `now` may use: larger than every earlier one in the file, and no less than the
+/// time in seconds, so that order ids stay unique even when the file is lost. Creates the file if there is none.
 ///
 /// # Errors
 /// When the file cannot be opened or read.
-pub fn next_epoch(path: &Path) -> Result<u32, StorageError> {
+pub fn next_epoch(path: &Path, now: Nanos) -> Result<u32, StorageError> {
     let connection = open(path)?;
-    let sql = "SELECT max(coalesce((SELECT max(epoch) FROM sessions), 0) + 1, unixepoch())";
+    let sql = "SELECT max(coalesce((SELECT max(epoch) FROM sessions), 0) + 1, ?)";
+    let seconds = (now.0 / NANOS_OF_SECOND).cast_signed();
     let epoch: i64 = connection
-        .query_row(sql, [], |row| row.get(0))
+        .query_row(sql, [seconds], |row| row.get(0))
         .map_err(|error| StorageError::sqlite(path, "reading the last epoch of", &error))?;
     let beyond = || StorageError::new(path, "choosing an epoch after", Trouble::Other(format!("{epoch} is too large")));
     u32::try_from(epoch).map_err(|_| beyond())
@@ -107,6 +109,7 @@ const INSERT_SESSION: &str = "INSERT INTO sessions
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)";
 const INSERT_SYMBOL: &str =
     "INSERT INTO session_symbols (session_id, symbol, price_decimals, qty_decimals) VALUES (?, ?, ?, ?)";
+const NANOS_OF_SECOND: u64 = 1_000_000_000;
 /// How long we wait for another program that holds the write lock.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Prepared statements kept: more than there are.

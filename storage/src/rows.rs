@@ -4,7 +4,7 @@
 
 use optiflow_base::clock::Nanos;
 use optiflow_base::ids::{OrderId, SymbolId};
-use optiflow_base::log::{Notice, SignalSample};
+use optiflow_base::log::{Notice, Refusal, SignalSample};
 use optiflow_base::money::{Notional, Price, Qty, Side};
 use optiflow_base::order::{DenyReason, GateReason, OrderChange, OrderEvent, OrderKind, TimeInForce, Usage};
 use optiflow_base::stage::Room;
@@ -138,6 +138,29 @@ impl Rows {
         self.writer.write(now, INSERT_RISK_EVENT, values);
     }
 
+    /// A symbol in which nothing new is risked, for a while or until a restart.
+    pub(crate) fn halt(
+        &mut self,
+        now: Nanos,
+        at: Nanos,
+        symbol: SymbolId,
+        (refusal, until): (Refusal, Option<Nanos>),
+        phrase: &str,
+    ) {
+        let (kind, code) = match refusal {
+            Refusal::Order(code) => ("refused", i64::from(code)),
+            Refusal::Modify(code) => ("modify_refused", i64::from(code)),
+            Refusal::WouldTake => ("would_take", 0),
+        };
+        let (what, reason) = match until {
+            Some(until) => ("paused", format!("{kind} {code}, for {} ms", until.since(at) / NANOS_PER_MS)),
+            None => ("latched", format!("{kind} {code}")),
+        };
+        let values = params![self.session, nanos(at), what, reason, self.info.name(symbol), None::<i64>];
+        self.writer.write(now, INSERT_RISK_EVENT, values);
+        self.writer.write(now, INSERT_NOTICE, params![self.session, nanos(at), Room::Risk.name(), phrase, code]);
+    }
+
     pub(crate) fn gate(&mut self, now: Nanos, open: bool, reason: GateReason, at: Nanos) {
         let what = if open { "gate_opened" } else { "gate_closed" };
         let values = params![self.session, nanos(at), what, gate_text(reason), None::<&str>, None::<i64>];
@@ -195,6 +218,10 @@ pub(crate) const fn deny_text(reason: DenyReason) -> &'static str {
         DenyReason::NotReducing => "not_reducing",
         DenyReason::BadOrderId => "bad_order_id",
         DenyReason::RingFull => "ring_full",
+        DenyReason::TotalLimit => "total_limit",
+        DenyReason::TotalOpenOrders => "total_open_orders",
+        DenyReason::RepeatedRefusal => "repeated_refusal",
+        DenyReason::ExitFirst => "exit_first",
     }
 }
 
@@ -262,6 +289,7 @@ fn change_word(change: &OrderChange) -> (OrderWord, Option<i64>) {
     }
 }
 
+const NANOS_PER_MS: u64 = 1_000_000;
 /// An order's row only gains: what was wanted stays, an end is final, the filled quantity never shrinks. It belongs to the
 /// session that gave it its id, even when a later one is the first to write it.
 const UPSERT_ORDER: &str = "INSERT INTO orders

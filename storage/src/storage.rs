@@ -10,7 +10,7 @@ use optiflow_base::clock::{Nanos, nanos_of};
 use optiflow_base::log::{LogEvent, Notice};
 use optiflow_base::order::{OrderChange, OrderEvent, Report};
 use optiflow_base::ring::Rx;
-use optiflow_base::stage::{Progress, Stage};
+use optiflow_base::stage::{Progress, Room, Stage};
 
 use crate::database;
 use crate::error::StorageError;
@@ -64,6 +64,14 @@ impl Storage {
     pub fn attach(&mut self, rings: Vec<Rx<LogEvent>>) {
         self.rings.extend(rings);
         self.waiting.resize(self.rings.len(), 0);
+    }
+
+    /// From now on the file may not grow, as if the disk were full, or may again: for tests of what follows.
+    ///
+    /// # Errors
+    /// When the file cannot be asked.
+    pub fn fill_disk(&mut self, is_full: bool) -> Result<(), StorageError> {
+        self.rows.writer.fill_disk(is_full)
     }
 
     /// Why the file is incomplete, if it is: then no new risk should be taken.
@@ -147,6 +155,11 @@ impl Storage {
                 self.ledger.orders.deny(at, symbol, order, reason);
                 self.rows.denial(now, at, symbol, order, reason);
             }
+            LogEvent::Halted { symbol, at, refusal, until } => {
+                let what = if until.is_some() { SYMBOL_PAUSED } else { SYMBOL_LATCHED };
+                self.ledger.notice(Room::Risk.name(), what);
+                self.rows.halt(now, at, symbol, (refusal, until), what);
+            }
             LogEvent::Report(report) => self.keep_report(now, &report),
             LogEvent::Signal(sample) => {
                 self.ledger.sample(&sample);
@@ -225,6 +238,10 @@ impl Stage for Storage {
 
 /// Notice of log events that a room had to drop.
 pub const LOG_EVENTS_LOST: &str = "log events lost";
+/// Notice when the exchange keeps refusing orders of a symbol; its value is the venue code.
+pub const SYMBOL_PAUSED: &str = "the same refusal again and again: entries in the symbol pause";
+/// The same, when waiting does not heal it.
+pub const SYMBOL_LATCHED: &str = "a refusal that waiting does not heal: no entry in the symbol before a restart";
 /// Events taken from one ring in one step: larger than any ring, so that causes stay before effects.
 const EVENTS_PER_RING_AND_STEP: usize = 1 << 17;
 /// How often the latency table is renewed.

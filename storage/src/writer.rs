@@ -83,6 +83,14 @@ impl Writer {
         self.wal_checkpoint("PRAGMA wal_checkpoint(TRUNCATE)");
     }
 
+    /// No page is added to the file from now on, or any number again.
+    pub(crate) fn fill_disk(&self, is_full: bool) -> Result<(), StorageError> {
+        // Less than what is used already cannot be asked for, and is taken for that much.
+        let sql = if is_full { "PRAGMA max_page_count = 1" } else { "PRAGMA max_page_count = 1073741823" };
+        let limited = self.connection.query_row(sql, [], |_| Ok(()));
+        limited.map_err(|error| StorageError::sqlite(&self.path, "limiting", &error))
+    }
+
     /// The failure that ended writing.
     pub(crate) const fn failed(&self) -> Option<&StorageError> {
         self.failed.as_ref()

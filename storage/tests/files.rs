@@ -39,7 +39,7 @@ fn files_that_cannot_be_used_are_refused_with_the_reason() {
     assert_eq!(query(&foreign, "SELECT name FROM sqlite_schema"), ["theirs"], "nothing was written to it");
 
     let newer = scratch.database();
-    next_epoch(&newer).unwrap();
+    next_epoch(&newer, START).unwrap();
     let bump = format!("PRAGMA user_version = {}", SCHEMA_VERSION + 1);
     Connection::open(&newer).unwrap().execute_batch(&bump).unwrap();
     assert_eq!(trouble(&newer), Trouble::Newer { found: SCHEMA_VERSION + 1, known: SCHEMA_VERSION });
@@ -49,11 +49,13 @@ fn files_that_cannot_be_used_are_refused_with_the_reason() {
 fn epochs_grow_and_are_used_once() {
     let scratch = Scratch::new();
     let path = scratch.database();
-    let first = next_epoch(&path).unwrap();
-    assert!(first > 1_700_000_000, "at least the time in seconds");
-    assert!(next_epoch(&path).unwrap() >= first);
+    let first = next_epoch(&path, START).unwrap();
+    assert_eq!(u64::from(first), START.0 / 1_000_000_000, "at least the time in seconds");
+    assert_eq!(next_epoch(&path, START).unwrap(), first);
     drop(Storage::open(&path, &session(first + 1_000)).unwrap());
-    assert_eq!(next_epoch(&path).unwrap(), first + 1_001);
+    for clock in [START, Nanos(0)] {
+        assert_eq!(next_epoch(&path, clock).unwrap(), first + 1_001, "wherever the clock has jumped to");
+    }
     let again = Storage::open(&path, &session(first + 1_000)).unwrap_err();
     assert_eq!(again.trouble, Trouble::EpochUsed(first + 1_000));
 }
@@ -161,6 +163,26 @@ fn a_failing_write_is_told_counted_and_survived() {
 }
 
 #[test]
+fn a_disk_that_is_full_ends_writing_and_leaves_whole_batches() {
+    let scratch = Scratch::new();
+    let path = scratch.database();
+    let mut world = World::open(&path, EPOCH);
+    world.keep(&[change(1, OrderChange::Sent)]);
+    world.later(50);
+    world.storage.fill_disk(true).unwrap();
+    for batch in 1..20 {
+        let events: Vec<LogEvent> = (1..=100).map(|n| change(batch * 100 + n, OrderChange::Sent)).collect();
+        world.keep(&events);
+        world.later(50);
+    }
+    assert_eq!(world.storage.failed().unwrap().trouble, Trouble::DiskFull);
+    assert_eq!(query(&path, "SELECT count(*) % 100 FROM order_events"), ["1"], "whole batches, or nothing");
+    assert_eq!(query(&path, "PRAGMA integrity_check"), ["ok"]);
+    drop(world);
+    World::open(&path, EPOCH + 1).keep(&[change(1, OrderChange::Cancelled)]);
+}
+
+#[test]
 fn a_lock_that_stays_is_a_failure_and_not_a_panic() {
     let scratch = Scratch::new();
     let path = scratch.database();
@@ -188,7 +210,7 @@ fn the_end_leaves_one_file_without_a_log_beside_it() {
 fn the_documentation_names_every_table_and_column() {
     let scratch = Scratch::new();
     let path = scratch.database();
-    next_epoch(&path).unwrap();
+    next_epoch(&path, START).unwrap();
     let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/schema.md")).unwrap();
     for table in query(&path, "SELECT name FROM sqlite_schema WHERE type IN ('table', 'view')") {
         let line = text.lines().find(|line| line.contains(&format!("`{table}`")));

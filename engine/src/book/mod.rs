@@ -1,7 +1,9 @@
 //! The order book of one symbol, and the view of it that decisions are made on.
 //!
 //! What it does: applies the events of the market ring; holds every level of both sides; lays the last bookTicker over
-//! the stored levels while it is newer than the last diff.
+//! the stored levels while it is newer than the last diff, and holds the stored levels against it when both are of the
+//! same update; knows how far from the touch the last snapshot reached: beyond, only what diffs told is known, and a
+//! level that nobody told is not an empty one.
 //! What it never does: judges sequence numbers (the feed has proven them), allocates after `new`, panics on anything
 //! the market sends: a level off the tick grid or of negative quantity loses the book until the next snapshot; a
 //! bookTicker like that is dropped with the one before it, and the stored levels show again.
@@ -12,11 +14,13 @@ use optiflow_base::money::{Price, Qty, Side};
 
 use grid::Grid;
 use ladder::{Ladder, Walk};
+use trust::trusted_of;
 
 mod bitmap;
 mod far;
 mod grid;
 mod ladder;
+mod trust;
 
 /// The order book of one symbol.
 #[derive(Debug)]
@@ -31,6 +35,11 @@ pub struct Book {
     ticker: Option<Ticker>,
     view: Touch,
     overlaid: bool,
+    disagrees: bool,
+    /// The message being applied is a snapshot.
+    whole: bool,
+    /// Lowest bid and highest ask at which every level is known.
+    trusted: [Option<Price>; 2],
 }
 
 /// May the book be believed?
@@ -91,6 +100,9 @@ impl Book {
             ticker: None,
             view: Touch::default(),
             overlaid: false,
+            disagrees: false,
+            whole: false,
+            trusted: [None; 2],
         }
     }
 
@@ -142,6 +154,26 @@ impl Book {
         self.overlaid
     }
 
+    /// Does the bookTicker say otherwise at the very same update id? Every recorded one that can be compared so is equal
+    /// to the book: the book is wrong.
+    pub const fn disagrees(&self) -> bool {
+        self.disagrees
+    }
+
+    /// Worst price of a side up to which every level is known; beyond it a snapshot was cut off, and only levels that
+    /// changed since are there. `None`: the whole side is known.
+    pub const fn trusted(&self, side: Side) -> Option<Price> {
+        self.trusted[side as usize]
+    }
+
+    /// Has the touch come so near to what the last snapshot did not tell that levels behind it may be missing?
+    pub fn is_out_of_range(&self) -> bool {
+        let Touch { bid, ask } = self.touch();
+        let below = |level: Level| self.trusted(Side::Buy).is_some_and(|edge| level.price <= edge);
+        let above = |level: Level| self.trusted(Side::Sell).is_some_and(|edge| level.price >= edge);
+        bid.is_some_and(below) || ask.is_some_and(above)
+    }
+
     /// Levels of one side of the view, best first. Cheap to begin: take as many as are needed.
     #[inline]
     pub fn levels(&self, side: Side) -> Levels<'_> {
@@ -187,6 +219,11 @@ impl Book {
         self.last_id
     }
 
+    /// The book is not to be believed any longer, for a reason that it cannot see itself.
+    pub(crate) fn distrust(&mut self, reason: BookLoss) -> Applied {
+        self.lose(reason)
+    }
+
     fn start(&mut self, snapshot: bool, empty: bool, last_id: u64) -> Applied {
         if snapshot {
             self.bids.clear();
@@ -198,6 +235,7 @@ impl Book {
             return self.lose(BookLoss::Malformed);
         }
         self.last_id = last_id;
+        self.whole = snapshot;
         self.applying = true;
         if empty { self.finish() } else { Applied::Part }
     }
@@ -224,6 +262,10 @@ impl Book {
         self.bids.settle();
         self.asks.settle();
         self.applying = false;
+        if self.whole {
+            self.trusted =
+                [trusted_of(self.grid, Side::Buy, &self.bids), trusted_of(self.grid, Side::Sell, &self.asks)];
+        }
         self.refresh();
         Applied::Complete
     }
@@ -270,6 +312,7 @@ impl Book {
         self.applying = false;
         self.ticker = None;
         self.overlaid = false;
+        self.disagrees = false;
         self.view = Touch::default();
         Applied::Lost(reason)
     }
@@ -285,6 +328,7 @@ impl Book {
                 ask: self.asks.best().map(|(key, qty)| level_at(self.grid, Side::Sell, key, qty)),
             },
         };
+        self.disagrees = self.ticker.is_some_and(|it| it.update_id == self.last_id && it.touch != self.view);
     }
 
     #[inline]

@@ -12,10 +12,7 @@ const SYMBOL: SymbolId = SymbolId(0);
 /// `snap:ID`, `diff:ID`, `b:PRICE=QTY`, `a:PRICE=QTY` (an `!` at the end completes the message),
 /// `top:ID=BID/QTY/ASK/QTY`, `lost`.
 fn run(script: &str) -> String {
-    let mut book = Book::new("0.1".parse().unwrap());
-    for word in script.split_whitespace() {
-        book.apply(&event(word));
-    }
+    let book = built(script);
     let side = |side| {
         let levels: Vec<String> = book.levels(side).map(|level| format!("{}={}", level.price, level.qty)).collect();
         levels.join(",")
@@ -23,6 +20,45 @@ fn run(script: &str) -> String {
     let (bids, asks) = (side(Side::Buy), side(Side::Sell));
     let flag = if book.is_tradable() { " tradable" } else { "" };
     format!("{:?}{flag} {bids} | {asks}", book.state())
+}
+
+fn built(script: &str) -> Book {
+    let mut book = Book::new("0.1".parse().unwrap());
+    for word in script.split_whitespace() {
+        book.apply(&event(word));
+    }
+    book
+}
+
+#[test]
+fn beyond_a_snapshot_that_was_cut_off_nothing_is_known() {
+    let snapshot = |levels: u32| {
+        let mut book = Book::new("0.1".parse().unwrap());
+        book.apply(&event("snap:5"));
+        for n in 0..levels {
+            book.apply(&event(&format!("b:{:.1}=1", 1_000.0 - f64::from(n) / 10.0)));
+            let end = if n + 1 == levels { "!" } else { "" };
+            book.apply(&event(&format!("a:{:.1}=1{end}", 1_000.1 + f64::from(n) / 10.0)));
+        }
+        book
+    };
+    let short = snapshot(999);
+    assert_eq!((short.trusted(Side::Buy), short.trusted(Side::Sell)), (None, None), "that is all there is");
+    let mut book = snapshot(1_000);
+    // The last bid is at 900.1; a twentieth of the way there is left out.
+    let price = |text: &str| Some(text.parse::<Price>().unwrap());
+    assert_eq!((book.trusted(Side::Buy), book.trusted(Side::Sell)), (price("905"), price("1095.1")));
+    assert!(!book.is_out_of_range());
+    for (top, out) in [("905.1", false), ("905", true), ("904.9", true), ("1000", false)] {
+        let id = book.last_id() + 1 + u64::from(out);
+        book.apply(&event(&format!("diff:{}!", id - 1)));
+        book.apply(&event(&format!("top:{id}={top}/1/1000.1/1")));
+        assert_eq!(book.is_out_of_range(), out, "{top}");
+    }
+    for word in ["snap:90", "b:10=1", "a:11=1!"] {
+        book.apply(&event(word));
+    }
+    assert_eq!((book.trusted(Side::Buy), book.trusted(Side::Sell), book.is_out_of_range()), (None, None, false));
 }
 
 fn event(word: &str) -> MarketBody {
@@ -83,7 +119,7 @@ fn events_become_a_readable_book() {
 fn a_newer_ticker_lies_over_the_stored_levels() {
     let book = "snap:5 b:10=1 b:9.9=2 b:9.8=3 a:10.1=4 a:10.2=5!";
     let table = [
-        ("older than the book: ignored", "top:5=11/1/12/1", "10=1,9.9=2,9.8=3 | 10.1=4,10.2=5"),
+        ("older than the book: ignored", "top:4=11/1/12/1", "10=1,9.9=2,9.8=3 | 10.1=4,10.2=5"),
         ("same prices: its quantities", "top:6=10/7/10.1/8", "10=7,9.9=2,9.8=3 | 10.1=8,10.2=5"),
         ("prices moved up", "top:6=10.1/7/10.2/8", "10.1=7,10=1,9.9=2,9.8=3 | 10.2=8"),
         ("prices moved down", "top:6=9.8/7/9.9/8", "9.8=7 | 9.9=8,10.1=4,10.2=5"),
@@ -92,7 +128,7 @@ fn a_newer_ticker_lies_over_the_stored_levels() {
         ("and the one before it", "top:6=9.9/7/10.1/8 top:7=9.9/7/10.1/-8", "10=1,9.9=2,9.8=3 | 10.1=4,10.2=5"),
         ("until the next one", "top:6=9.85/7/10.1/8 top:7=10/7/10.1/8", "10=7,9.9=2,9.8=3 | 10.1=8,10.2=5"),
         ("an older one after it: ignored", "top:7=10/7/10.1/8 top:6=9/1/9.1/1", "10=7,9.9=2,9.8=3 | 10.1=8,10.2=5"),
-        ("a diff that catches up", "top:6=10/7/10.1/8 diff:6 b:10=9!", "10=9,9.9=2,9.8=3 | 10.1=4,10.2=5"),
+        ("a diff that overtakes it", "top:6=10/7/10.1/8 diff:7 b:10=9!", "10=9,9.9=2,9.8=3 | 10.1=4,10.2=5"),
         ("a diff that does not", "top:8=10/7/10.1/8 diff:6 b:10=9!", "10=7,9.9=2,9.8=3 | 10.1=8,10.2=5"),
         ("an emptied side", "top:6=0/0/10.1/8", " | 10.1=8,10.2=5"),
     ];
@@ -104,6 +140,30 @@ fn a_newer_ticker_lies_over_the_stored_levels() {
         };
         assert_eq!(shown, expected, "{what}");
     }
+}
+
+#[test]
+fn a_book_that_is_not_what_the_ticker_says_at_the_same_update_is_known_to_disagree() {
+    let book = "snap:5 b:10=1 b:9.9=2 a:10.1=4 a:10.2=5!";
+    let (kept, lost) = (false, true);
+    let table = [
+        ("the same", "top:5=10/1/10.1/4", kept),
+        ("another quantity", "top:5=10/1/10.1/3", lost),
+        ("another price", "top:5=10/1/10.2/4", lost),
+        ("an empty side", "top:5=10/1/0/0", lost),
+        ("one off the grid: dropped", "top:5=10/1/10.15/4", kept),
+        ("the diff comes later and is the same", "top:6=9.9/2/10.1/7 diff:6 b:10=0 a:10.1=7!", kept),
+        ("a level that never went", "top:6=9.9/2/10.1/7 diff:6 a:10.1=7!", lost),
+        ("a level that never came", "top:6=10/1/10.1/4 diff:6 b:10=0!", lost),
+        ("in the middle of a message: wait for its end", "diff:6 b:10=0 top:6=9.9/2/10.1/7 a:10.1=7!", kept),
+        ("other ids cannot be compared", "top:6=9.9/2/10.1/7 diff:7 b:10=8!", kept),
+        ("nor can older ones", "diff:7 b:10=8! top:6=9.9/2/10.1/7", kept),
+    ];
+    for (what, script, expected) in table {
+        let book = built(&format!("{book} {script}"));
+        assert_eq!((book.state(), book.disagrees()), (BookState::Synced, expected), "{what}");
+    }
+    assert!(!built("snap:5 b:10=1 a:11=1! top:5=10/2/11/1 lost").disagrees(), "a lost book says nothing");
 }
 
 #[test]

@@ -1,11 +1,12 @@
 //! Short-term signals of one symbol; 0/0 is 0 everywhere.
 //!
 //! The feature clock is the running maximum of the exchange's event times; windows are `(now − W, now]` on it. A time
-//! that is far from it is believed only when others agree, so that one absurd time freezes nothing. Sums are integers,
-//! divided once at the end. Never allocates after `new`, never decides anything. Engine thread.
+//! that is far from it is believed only when others agree, so that one absurd time freezes nothing; after a silence our
+//! own clock is such another. Sums are integers, divided once at the end. Never allocates after `new`, never decides anything. Engine thread.
 
 use std::time::Duration;
 
+use optiflow_base::clock::Nanos;
 use optiflow_base::market::Level;
 use optiflow_base::money::{Qty, Side};
 
@@ -23,6 +24,8 @@ pub struct Signals {
     clock_ms: u64,
     /// Event times in a row that were far from the clock.
     leaps: u32,
+    /// When what is taken in now was received.
+    received: Nanos,
     trades: Sliding,
     order_flow: Sliding,
     touch: Option<(Level, Level)>,
@@ -71,6 +74,7 @@ impl Signals {
         Signals {
             clock_ms: 0,
             leaps: 0,
+            received: Nanos(0),
             trades: Sliding::new(&spans, TRADES_LEN_MAX),
             order_flow: Sliding::new(&spans, TOUCHES_LEN_MAX),
             touch: None,
@@ -80,6 +84,12 @@ impl Signals {
     /// The feature clock: the latest event time seen, ms.
     pub const fn clock_ms(&self) -> u64 {
         self.clock_ms
+    }
+
+    /// What comes next was received then, by our own clock.
+    #[inline]
+    pub const fn hear(&mut self, received: Nanos) {
+        self.received = received;
     }
 
     /// Moves the feature clock and every window's end with it; the past is ignored, and so is a time that is unsaid (0).
@@ -98,13 +108,15 @@ impl Signals {
     }
 
     /// A time far from the clock: events count at the clock as it stands until enough of them in a row disagree with it.
+    /// One that is ahead and about when it was received ends a silence: it counts at once, and what was before is over.
     #[cold]
     fn leap(&mut self, event_ms: u64) {
         if event_ms == 0 {
             return;
         }
         self.leaps += 1;
-        if self.leaps < LEAPS_BELIEVED {
+        let ends_silence = event_ms > self.clock_ms && event_ms.abs_diff(self.received.millis()) <= LEAP_MS;
+        if self.leaps < LEAPS_BELIEVED && !ends_silence {
             return;
         }
         self.leaps = 0;

@@ -73,6 +73,20 @@ fn a_clock_that_is_wrong_is_given_up_when_enough_times_in_a_row_say_so() {
 }
 
 #[test]
+fn after_a_silence_the_first_event_has_its_own_time_and_old_trades_are_over() {
+    let mut signals = Signals::new(Duration::from_secs(1));
+    signals.hear(Nanos::from_millis(1_000_020));
+    signals.on_trade(Side::Sell, "1".parse().unwrap(), 1_000_000);
+    // Two minutes later, by the exchange's clock and by ours.
+    signals.hear(Nanos::from_millis(1_120_025));
+    signals.on_trade(Side::Buy, "1".parse().unwrap(), 1_120_000);
+    assert_eq!((signals.clock_ms(), signals.trade_imbalance(Span::Ms5000)), (1_120_000, 1.0));
+    // An absurd time is not helped by ours.
+    signals.on_trade(Side::Buy, "1".parse().unwrap(), 9_000_000);
+    assert_eq!(signals.clock_ms(), 1_120_000);
+}
+
+#[test]
 fn the_doubled_mid_of_absurd_prices_saturates() {
     let highest = Level { price: Price::from_units(i64::MAX), qty: Qty::from_units(1) };
     let reading = Reading {

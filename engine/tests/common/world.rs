@@ -8,7 +8,7 @@ use std::time::Duration;
 use optiflow_base::clock::{Clock, Nanos, VirtualClock};
 use optiflow_base::ids::{ExchangeOrderId, OrderId, TradeId};
 use optiflow_base::log::{Log, LogEvent};
-use optiflow_base::market::{BookLoss, LEVELS_LEN, Level, MarketBody, MarketEvent, StreamKind};
+use optiflow_base::market::{BookDoubt, BookLoss, LEVELS_LEN, Level, MarketBody, MarketEvent, StreamKind};
 use optiflow_base::money::{Price, Side};
 use optiflow_base::order::{
     Action, DenyReason, GateReason, Intent, OrderChange, OrderEvent, OrderKind, Report, TimeInForce,
@@ -16,6 +16,7 @@ use optiflow_base::order::{
 use optiflow_base::ring::{Rx, Tx, ring};
 use optiflow_base::stage::{Progress, Room, Stage};
 use optiflow_engine::engine::{Engine, EngineConfig, EnginePorts, EngineSymbol};
+use optiflow_engine::rates::RateLimits;
 use optiflow_engine::strategies::scalping_v1::ScalpingV1;
 use optiflow_engine::strategies::scalping_v1::config::ScalpingConfig;
 use optiflow_engine::strategy::Strategy;
@@ -24,6 +25,8 @@ use super::{SYMBOL, btcusdt};
 
 pub const EPOCH: u32 = 7;
 const START_MS: u64 = 1_000_000;
+/// Longer than the strategies' own patience.
+pub const BOOK_AGE_MAX: Duration = Duration::from_secs(5);
 
 pub struct World {
     pub engine: Engine<Rc<VirtualClock>>,
@@ -33,6 +36,7 @@ pub struct World {
     pub from_risk: Tx<Report>,
     pub intents: Rx<Intent>,
     pub log: Rx<LogEvent>,
+    pub doubts: Rx<BookDoubt>,
     update_id: u64,
     filled: std::collections::BTreeMap<u32, optiflow_base::money::Qty>,
 }
@@ -52,10 +56,14 @@ impl World {
         let config = EngineConfig {
             symbols: vec![EngineSymbol { instrument: btcusdt(), strategy }],
             epoch: EPOCH,
+            rates: RATES,
             sample_every: Duration::from_secs(1),
+            book_age_max: BOOK_AGE_MAX,
             flow_window: Duration::from_secs(1),
         };
+        let (doubts_tx, doubts) = ring("doubts", 1);
         let ports = EnginePorts {
+            doubts: doubts_tx,
             market: market_rx,
             intents: intents_tx,
             from_risk: from_risk_rx,
@@ -64,7 +72,7 @@ impl World {
         };
         let engine = Engine::new(config, Rc::clone(&clock), ports);
         let (update_id, filled) = (100, std::collections::BTreeMap::new());
-        let mut world = World { engine, clock, market, from_oms, from_risk, intents, log, update_id, filled };
+        let mut world = World { engine, clock, market, from_oms, from_risk, intents, log, doubts, update_id, filled };
         world.mark("10000");
         world.settle();
         world
@@ -265,3 +273,7 @@ pub fn text(intent: &Intent) -> String {
         }
     }
 }
+
+/// What strategies see of the limits.
+const RATES: RateLimits =
+    RateLimits { orders_ten_seconds: 300, orders_minute: 1_200, weight_minute: 2_400, reserve_percent: 20 };

@@ -16,13 +16,17 @@ use optiflow_base::order::{
 };
 use optiflow_base::ring::{Rx, Tx, ring};
 use optiflow_base::stage::{Room, Stage};
-use optiflow_risk::{Approved, Risk, RiskConfig, RiskPorts, RiskSymbol};
+use optiflow_risk::{Approved, Risk, RiskConfig, RiskPorts, RiskSymbol, TotalLimits};
 
 pub const SYMBOL: SymbolId = SymbolId(0);
 pub const EPOCH: u32 = 7;
+/// A refusal that waiting does not heal.
+pub const LASTING: i32 = -4120;
 
 pub struct World {
     pub risk: Risk<VirtualClock>,
+    /// What is quoted, asked and reported from now on is about this one.
+    pub symbol: SymbolId,
     pub now: Nanos,
     pub intents: Tx<Intent>,
     pub quotes: Tx<MarketEvent>,
@@ -72,12 +76,23 @@ pub fn config() -> RiskConfig {
             open_orders_max: 5,
             price_band_ppm: 100_000,
         }],
+        total: None,
+        is_lasting: |code| code == LASTING,
         orders_ten_seconds: 50,
         orders_minute: 1_000,
         weight_minute: 1_000,
         reserve_percent: 10,
         quote_age_max: Duration::from_secs(3),
     }
+}
+
+/// As [`config`] for two symbols of the same kind, with limits over both.
+pub fn config_of_two(notional_max: &str, open_orders_max: u32) -> RiskConfig {
+    let one = config();
+    let mut second = one.symbols[0].clone();
+    second.instrument.symbol = SymbolId(1);
+    let total = Some(TotalLimits { notional_max: notional_max.parse().unwrap(), open_orders_max });
+    RiskConfig { symbols: vec![one.symbols[0].clone(), second], total, ..one }
 }
 
 impl World {
@@ -101,7 +116,20 @@ impl World {
             log: Log::new(Room::Risk, log_tx),
         };
         let risk = Risk::new(config, VirtualClock::new(now), ports);
-        World { risk, now, intents, quotes, reports, commands, orders, denials, log, next_id: 1, next_trade: 1 }
+        World {
+            risk,
+            symbol: SYMBOL,
+            now,
+            intents,
+            quotes,
+            reports,
+            commands,
+            orders,
+            denials,
+            log,
+            next_id: 1,
+            next_trade: 1,
+        }
     }
 
     /// A stage with an open gate, a book of 29 999.9 / 30 000.1 and a mark of 30 000.
@@ -111,6 +139,17 @@ impl World {
         world.top("29999.9", "30000.1");
         world.mark("30000");
         world.step();
+        world
+    }
+
+    /// As [`World::ready`], the same prices in both symbols.
+    pub fn ready_with_two(config: RiskConfig) -> World {
+        let mut world = World::ready(config);
+        world.symbol = SymbolId(1);
+        world.top("29999.9", "30000.1");
+        world.mark("30000");
+        world.step();
+        world.symbol = SYMBOL;
         world
     }
 
@@ -140,11 +179,11 @@ impl World {
     }
 
     pub fn position(&mut self, units: &str) {
-        self.report(Report::Position { symbol: SYMBOL, qty: qty(units), entry: price("30000"), at: self.now });
+        self.report(Report::Position { symbol: self.symbol, qty: qty(units), entry: price("30000"), at: self.now });
     }
 
     pub fn change(&mut self, order: OrderId, change: OrderChange) {
-        self.report(Report::Order(OrderEvent { symbol: SYMBOL, order, at: self.now, exchange_ms: 0, change }));
+        self.report(Report::Order(OrderEvent { symbol: self.symbol, order, at: self.now, exchange_ms: 0, change }));
     }
 
     pub fn fill(&mut self, order: OrderId, qty: Qty, total: Qty) {
@@ -159,11 +198,17 @@ impl World {
 
     pub fn top(&mut self, bid: &str, ask: &str) {
         let level = |text: &str| Level { price: price(text), qty: qty("1") };
-        self.quote(MarketBody::Top { symbol: SYMBOL, update_id: 1, bid: level(bid), ask: level(ask), event_ms: 0 });
+        self.quote(MarketBody::Top {
+            symbol: self.symbol,
+            update_id: 1,
+            bid: level(bid),
+            ask: level(ask),
+            event_ms: 0,
+        });
     }
 
     pub fn mark(&mut self, mark: &str) {
-        let (mark, symbol) = (price(mark), SYMBOL);
+        let (mark, symbol) = (price(mark), self.symbol);
         self.quote(MarketBody::Mark { symbol, mark, index: mark, funding_rate: 0, next_funding_ms: 0, event_ms: 0 });
     }
 
@@ -188,7 +233,7 @@ impl World {
     }
 
     pub fn ask(&mut self, action: Action) -> String {
-        let intent = Intent { symbol: SYMBOL, action, caused: self.now, decided: self.now };
+        let intent = Intent { symbol: self.symbol, action, caused: self.now, decided: self.now };
         self.intents.push(intent).unwrap();
         self.step();
         self.answer(intent)

@@ -1,33 +1,42 @@
 //! Restraint: orders in any second, and the pause after refusals.
-//! Allocates once, in `new`. Engine thread.
+//!
+//! Risk holds harder limits for all strategies; this keeps one of them from ever meeting them. Allocates once, in `new`.
+//! Engine thread.
 
 use std::time::Duration;
 
 use optiflow_base::clock::Nanos;
-use optiflow_base::order::DenyReason;
+use optiflow_base::order::{DenyReason, OrderChange, OrderEvent, TimeInForce};
+
+use crate::orders::{OrderStage, OwnOrder};
 
 /// At most so many orders in any second, a few of them kept for exits.
 #[derive(Debug)]
-pub(super) struct Pace {
+pub struct Pace {
     /// When the last orders were placed; a ring, `next` is the oldest.
     placed: Vec<Nanos>,
     next: usize,
 }
 
 impl Pace {
-    pub(super) fn new(orders_per_second_max: u32) -> Pace {
-        assert!(orders_per_second_max > 0, "the configuration was validated");
+    /// So many orders in any second, none placed yet.
+    ///
+    /// # Panics
+    /// If that is none.
+    pub fn new(orders_per_second_max: u32) -> Pace {
+        assert!(orders_per_second_max > 0, "some order may be placed");
         Pace { placed: vec![Nanos(0); orders_per_second_max as usize], next: 0 }
     }
 
     /// May an order be placed so that `reserve` more could follow at once?
-    pub(super) fn allows(&self, now: Nanos, reserve: usize) -> bool {
+    pub fn allows(&self, now: Nanos, reserve: usize) -> bool {
         let len = self.placed.len();
         let oldest = self.placed[(self.next + reserve.min(len - 1)) % len];
         oldest == Nanos(0) || now.since(oldest) >= SECOND_NS
     }
 
-    pub(super) fn note(&mut self, now: Nanos) {
+    /// An order was placed.
+    pub fn note(&mut self, now: Nanos) {
         self.placed[self.next] = now;
         self.next = (self.next + 1) % self.placed.len();
     }
@@ -35,7 +44,7 @@ impl Pace {
 
 /// Waits longer and longer while the same refusal repeats.
 #[derive(Debug)]
-pub(super) struct Breaker {
+pub struct Breaker {
     cooldown: Duration,
     pause: Duration,
     refusals_max: u32,
@@ -49,7 +58,7 @@ pub(super) struct Breaker {
 
 /// What was refused and how: two are identical when they are equal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Refusal {
+pub enum Refusal {
     /// By risk.
     Denied(DenyReason),
     /// By the exchange.
@@ -59,16 +68,45 @@ pub(super) enum Refusal {
 }
 
 impl Breaker {
-    pub(super) const fn new(cooldown: Duration, pause: Duration, refusals_max: u32) -> Breaker {
+    /// Pauses for `cooldown` after a refusal, twice as long after each identical one, never longer than `pause`; after
+    /// `refusals_max` in a row for `pause`, and a person is told.
+    pub const fn new(cooldown: Duration, pause: Duration, refusals_max: u32) -> Breaker {
         Breaker { cooldown, pause, refusals_max, last: None, count: 0, until: Nanos(0), untold: false }
     }
 
-    pub(super) fn allows(&self, now: Nanos) -> bool {
+    /// May an order be placed?
+    pub fn allows(&self, now: Nanos) -> bool {
         now >= self.until
     }
 
+    /// Takes in what happened to an order that this breaker watches over. A post-only order that would have taken (−5022)
+    /// is no refusal: the market moved; it is asked again after a short rest.
+    pub fn hear(&mut self, order: &OwnOrder, event: &OrderEvent) {
+        let rested = order.time_in_force == TimeInForce::Gtx;
+        match event.change {
+            OrderChange::Denied(reason) if order.stage == OrderStage::Ended => {
+                self.refused(Refusal::Denied(reason), event.at);
+            }
+            OrderChange::Refused { code } => self.refused(Refusal::Refused(code), event.at),
+            OrderChange::Accepted { .. } => self.accepted(),
+            OrderChange::Expired if rested => self.rest(event.at),
+            OrderChange::Denied(_)
+            | OrderChange::Expired
+            | OrderChange::Sent
+            | OrderChange::Unknown
+            | OrderChange::Filled { .. }
+            | OrderChange::CancelSent
+            | OrderChange::CancelRefused { .. }
+            | OrderChange::ModifySent
+            | OrderChange::Modified { .. }
+            | OrderChange::ModifyRefused { .. }
+            | OrderChange::Done
+            | OrderChange::Cancelled => {}
+        }
+    }
+
     /// Something was refused.
-    pub(super) fn refused(&mut self, refusal: Refusal, now: Nanos) {
+    pub fn refused(&mut self, refusal: Refusal, now: Nanos) {
         self.count = if self.last == Some(refusal) { self.count.saturating_add(1) } else { 1 };
         self.last = Some(refusal);
         let doubled = self.cooldown.saturating_mul(1 << (self.count - 1).min(DOUBLINGS_MAX));
@@ -78,17 +116,17 @@ impl Breaker {
     }
 
     /// A short rest that counts as no refusal: a post-only order would have taken.
-    pub(super) fn rest(&mut self, now: Nanos) {
+    pub fn rest(&mut self, now: Nanos) {
         self.until = self.until.max(now + self.cooldown);
     }
 
     /// The exchange took an order: whatever was refused before is over.
-    pub(super) fn accepted(&mut self) {
+    pub fn accepted(&mut self) {
         (self.last, self.count) = (None, 0);
     }
 
     /// What a person should be told, once.
-    pub(super) fn take_alarm(&mut self) -> Option<i64> {
+    pub fn take_alarm(&mut self) -> Option<i64> {
         let untold = std::mem::take(&mut self.untold);
         match self.last {
             Some(Refusal::Refused(code)) if untold => Some(i64::from(code)),
