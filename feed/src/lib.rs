@@ -12,6 +12,7 @@
 pub mod binance;
 pub mod sync;
 
+mod lag;
 mod plausible;
 mod stage;
 mod watch;

@@ -11,10 +11,12 @@ mod desk;
 mod symbol;
 mod tally;
 
+use std::time::Duration;
+
 use optiflow_base::clock::{Clock, Nanos};
 use optiflow_base::ids::{SymbolId, SymbolName};
 use optiflow_base::log::Log;
-use optiflow_base::market::{MarketEvent, StreamKind};
+use optiflow_base::market::{BookDoubt, MarketEvent, StreamKind};
 use optiflow_base::money::Price;
 use optiflow_base::rest::{RestCall, RestReply};
 use optiflow_base::ring::{Rx, Tx};
@@ -51,6 +53,8 @@ pub struct FeedConfig {
     pub depth_speed: String,
     /// How long each kind of stream may be silent.
     pub silence: Silence,
+    /// How far behind the exchange a stream may be; one that is later tells old news and counts as silent.
+    pub lag_max: Duration,
     /// Bounds of both connections.
     pub limits: Limits,
     /// Decides the jitter of reconnects.
@@ -78,6 +82,8 @@ pub struct FeedPorts {
     pub rest: Tx<RestCall>,
     /// Their answers.
     pub replies: Rx<RestReply>,
+    /// Books that the engine does not believe, although they are in sequence.
+    pub doubts: Rx<BookDoubt>,
     /// Notices and latencies, to storage.
     pub log: Log,
 }
@@ -115,7 +121,7 @@ impl<D: Dialer, C: Clock> Feed<D, C> {
         Feed {
             public: Connection::new(public, dial(), config.limits.clone(), config.seed),
             market: Connection::new(market, dial(), config.limits, config.seed.wrapping_add(1)),
-            desk: Desk::new(&config.symbols, config.silence, clock, ports),
+            desk: Desk::new(&config.symbols, config.silence, config.lag_max, clock, ports),
             turn: 0,
         }
     }
@@ -131,7 +137,7 @@ impl<D: Dialer, C: Clock> Feed<D, C> {
 impl<D: Dialer, C: Clock> Stage for Feed<D, C> {
     fn step(&mut self, now: Nanos) -> Progress {
         self.desk.begin(now);
-        let mut progress = self.desk.take_replies(now);
+        let mut progress = self.desk.take_doubts(now).or(self.desk.take_replies(now));
         if self.desk.care(now) {
             for route in Route::ALL {
                 if self.desk.reconnect_due(route, now) {

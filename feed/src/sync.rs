@@ -152,6 +152,16 @@ impl SymbolSync {
         self.settle(sink);
     }
 
+    /// Whoever keeps the book has reason not to believe it: it is fetched anew. False when it is not in sequence anyway.
+    pub fn distrusted(&mut self, now: Nanos, reason: BookLoss, sink: &mut impl Sink) -> bool {
+        let was_live = self.is_live();
+        if was_live {
+            self.lose(now, reason);
+            self.settle(sink);
+        }
+        was_live
+    }
+
     /// The next diff of the stream.
     pub fn diff(&mut self, now: Nanos, diff: &Diff<'_>, sink: &mut impl Sink) -> Admit {
         self.settle(sink);

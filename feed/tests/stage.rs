@@ -10,6 +10,8 @@ mod world;
 use std::time::Duration;
 
 use optiflow_base::clock::Clock;
+use optiflow_base::ids::SymbolId;
+use optiflow_base::market::{BookDoubt, BookLoss};
 use optiflow_feed::Silence;
 use world::{PATIENT, WATCHFUL, World, depth, mark, snapshot, top, trade};
 
@@ -105,6 +107,33 @@ fn a_gap_loses_the_book_for_engine_and_risk_and_it_is_fetched_anew() {
 }
 
 #[test]
+fn a_book_that_the_engine_does_not_believe_is_fetched_anew() {
+    let mut world = live(PATIENT);
+    world.market();
+    let symbol = SymbolId(0);
+    for (reason, phrase) in [
+        (BookLoss::Disagreed, "book lost: best prices disagree"),
+        (BookLoss::Crossed, "book lost: crossed for too long"),
+    ] {
+        world.doubts.push(BookDoubt { symbol, reason }).unwrap();
+        world.run(1);
+        assert_eq!(world.market(), format!("lost0:{reason:?}"));
+        assert_eq!(world.quotes(), format!("lost0:{reason:?}"));
+        assert_eq!(world.notices(), [(phrase, 0)]);
+        // A doubt about what is being fetched anyway changes nothing.
+        world.doubts.push(BookDoubt { symbol, reason }).unwrap();
+        world.run(20_000);
+        assert_eq!((world.market(), world.notices()), (String::new(), vec![]));
+        world.say("public", &depth("BTCUSDT", 101, 110, 100));
+        world.run(1);
+        let call = world.calls.pop().unwrap();
+        world.answer(&call, 200, &snapshot(105), None);
+        assert_eq!(world.market(), "snapshot0:105 diff0:110");
+        world.notices();
+    }
+}
+
+#[test]
 fn a_lost_connection_loses_the_book_and_ids_may_begin_anew() {
     let mut world = live(PATIENT);
     world.say("public", &top("BTCUSDT", 50));
@@ -190,13 +219,13 @@ fn streams_that_never_speak_are_noticed_and_the_connection_is_dropped_ever_more_
     assert_eq!(world.quotes(), "silent0:Depth silent0:Top lost0:Disconnected");
     assert_eq!(
         world.notices()[..3],
-        [("depth stream silent", 0), ("best price stream silent", 0), ("public streams dropped because of silence", 0)]
+        [("depth stream silent", 0), ("best price stream silent", 0), ("public streams dropped because of silence or lag", 0)]
     );
     world.run(5_000);
     assert_eq!(world.market(), "silent0:Mark", "trades may be quiet for longer");
     // /public is dropped at 2, 12, 32 s; /market at 5, 15, 35 s.
     world.run(36_000);
-    let dropped = world.notices().iter().filter(|(what, _)| what.ends_with("dropped because of silence")).count();
+    let dropped = world.notices().iter().filter(|(what, _)| what.ends_with("dropped because of silence or lag")).count();
     assert_eq!(dropped, 5);
     assert_eq!(world.dialer.dialled() - dialled, 6);
 }

@@ -1,31 +1,30 @@
 //! Plain bytes over a stream that may be guarded by TLS: reading, writing and the handshake, never blocking.
 //!
-//! Knows rustls' buffered interface and its limits: decrypted bytes are drained before more are read (it refuses to
-//! read beyond 16 KiB of them), a write may be taken in part, records may be written in part. An idle read costs one
-//! system call.
+//! rustls shakes hands: versions, certificates, keys. With TLS 1.3 and AES-GCM the records are ours from then on
+//! ([`records`]): half the time, and no allocation. With anything else rustls goes on. An idle read costs one system
+//! call.
+
+mod library;
+mod records;
+mod tickets;
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::sync::Arc;
 
-use rustls::pki_types::ServerName;
-use rustls::{CertificateError, ClientConfig, ClientConnection};
+use rustls::ClientConfig;
 
-use crate::down::{Down, TlsFault};
+use crate::down::Down;
+use library::Library;
+use records::Records;
 
 /// A connected stream.
 pub(crate) enum Channel<S> {
     /// As it is.
     Plain(S),
-    /// Guarded.
-    Tls(Box<Guarded<S>>),
-}
-
-/// A stream and the TLS session on it.
-pub(crate) struct Guarded<S> {
-    stream: S,
-    session: ClientConnection,
-    /// Decrypted bytes wait in the session.
-    decrypted: bool,
+    /// Guarded by rustls.
+    Library(Box<Library<S>>),
+    /// Guarded by records of ours.
+    Records(Box<Records<S>>),
 }
 
 /// What reading came to.
@@ -44,30 +43,40 @@ pub(crate) enum Got {
 impl<S: Read + Write> Channel<S> {
     /// Guards the stream when there is a TLS configuration.
     pub(crate) fn new(stream: S, tls: Option<&Arc<ClientConfig>>, host: &str) -> Result<Channel<S>, Down> {
-        let Some(config) = tls else { return Ok(Channel::Plain(stream)) };
-        let name = ServerName::try_from(host.to_owned()).map_err(|_| Down::Tls(TlsFault::ServerName))?;
-        let mut session = ClientConnection::new(Arc::clone(config), name).map_err(|error| Down::Tls(fault(&error)))?;
-        session.set_buffer_limit(Some(SEALED_LEN_MAX));
-        Ok(Channel::Tls(Box::new(Guarded { stream, session, decrypted: false })))
+        match tls {
+            None => Ok(Channel::Plain(stream)),
+            Some(config) => Ok(Channel::Library(Box::new(Library::new(stream, config, host)?))),
+        }
     }
 
     /// Is the TLS handshake still going on?
     pub(crate) fn is_handshaking(&self) -> bool {
         match self {
-            Channel::Plain(_) => false,
-            Channel::Tls(guarded) => guarded.session.is_handshaking(),
+            Channel::Plain(_) | Channel::Records(_) => false,
+            Channel::Library(library) => library.is_handshaking(),
         }
     }
 
-    /// Reads plain bytes.
+    /// The handshake is over: from now on bytes of the application flow.
+    pub(crate) fn settle(self) -> Result<Channel<S>, Down> {
+        match self {
+            Channel::Plain(_) | Channel::Records(_) => Ok(self),
+            Channel::Library(library) => library.settle(),
+        }
+    }
+
+    /// Reads plain bytes; `into` has room for a TLS record at least.
+    #[inline]
     pub(crate) fn read(&mut self, into: &mut [u8]) -> Result<Got, Down> {
         match self {
             Channel::Plain(stream) => got(stream.read(into)),
-            Channel::Tls(guarded) => guarded.read(into),
+            Channel::Library(library) => library.read(into),
+            Channel::Records(records) => records.read(into),
         }
     }
 
     /// Takes plain bytes to be written: how many were taken; 0 when there is no room now.
+    #[inline]
     pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<usize, Down> {
         match self {
             Channel::Plain(stream) => match stream.write(bytes) {
@@ -75,81 +84,36 @@ impl<S: Read + Write> Channel<S> {
                 Err(error) if is_transient(&error) => Ok(0),
                 Err(error) => Err(Down::Write(error.kind())),
             },
-            Channel::Tls(guarded) => {
-                let len = guarded.session.writer().write(bytes).map_err(|error| Down::Write(error.kind()))?;
-                guarded.flush()?;
-                Ok(len)
-            }
+            Channel::Library(library) => library.write(bytes),
+            Channel::Records(records) => records.write(bytes),
         }
     }
 
     /// Writes what waits inside: sealed records.
+    #[inline]
     pub(crate) fn flush(&mut self) -> Result<(), Down> {
         match self {
             Channel::Plain(_) => Ok(()),
-            Channel::Tls(guarded) => guarded.flush(),
+            Channel::Library(library) => library.flush(),
+            Channel::Records(records) => records.flush(),
         }
     }
 
     /// Says goodbye as far as that is possible at once.
     pub(crate) fn farewell(&mut self) {
-        if let Channel::Tls(guarded) = self {
-            guarded.session.send_close_notify();
-            // Nobody is left to tell when this fails.
-            let _ = guarded.flush();
-        }
-    }
-}
-
-impl<S: Read + Write> Guarded<S> {
-    fn read(&mut self, into: &mut [u8]) -> Result<Got, Down> {
-        if !self.decrypted {
-            match got(self.session.read_tls(&mut self.stream))? {
-                Got::Bytes(_) => self.open()?,
-                Got::Progress => return Ok(Got::Progress),
-                Got::Nothing => return Ok(Got::Nothing),
-                Got::End => return Ok(Got::End),
-            }
-        }
-        if !self.decrypted {
-            return Ok(Got::Progress);
-        }
-        let len = match self.session.reader().read(into) {
-            Ok(len) => len,
-            Err(error) if is_transient(&error) => 0,
-            Err(error) => return Err(Down::Read(error.kind())),
-        };
-        // A short read has drained the session; a full one may not have.
-        self.decrypted = len == into.len();
-        Ok(if len > 0 { Got::Bytes(len) } else { Got::Progress })
-    }
-
-    /// Decrypts what was received.
-    fn open(&mut self) -> Result<(), Down> {
-        match self.session.process_new_packets() {
-            Ok(state) => {
-                self.decrypted = state.plaintext_bytes_to_read() > 0;
-                Ok(())
-            }
-            Err(error) => {
-                // The session has an alert ready that tells the peer; the reason matters more than whether it arrives.
-                let _ = self.flush();
-                Err(Down::Tls(fault(&error)))
-            }
+        match self {
+            Channel::Plain(_) => {}
+            Channel::Library(library) => library.farewell(),
+            Channel::Records(records) => records.farewell(),
         }
     }
 
-    fn flush(&mut self) -> Result<(), Down> {
-        // Ends: every round writes something or returns.
-        while self.session.wants_write() {
-            match self.session.write_tls(&mut self.stream) {
-                Ok(0) => return Ok(()),
-                Ok(_) => {}
-                Err(error) if is_transient(&error) => return Ok(()),
-                Err(error) => return Err(Down::Write(error.kind())),
-            }
+    /// Has so much been sealed that the connection should be replaced? (rustls changes its keys by itself.)
+    pub(crate) fn is_worn(&self) -> bool {
+        match self {
+            Channel::Plain(_) | Channel::Library(_) => false,
+            Channel::Records(records) => records.is_worn(),
         }
-        Ok(())
     }
 }
 
@@ -166,25 +130,3 @@ fn got(result: io::Result<usize>) -> Result<Got, Down> {
 fn is_transient(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted)
 }
-
-/// rustls' many errors, as far as they differ in what to do about them.
-#[allow(clippy::wildcard_enum_match_arm, reason = "the enums are foreign and non-exhaustive")]
-fn fault(error: &rustls::Error) -> TlsFault {
-    match error {
-        rustls::Error::InvalidCertificate(certificate) => match certificate {
-            CertificateError::Expired | CertificateError::ExpiredContext { .. } => TlsFault::Expired,
-            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => TlsFault::NotYetValid,
-            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => TlsFault::WrongHost,
-            // A bad signature: an authority of the same name but another key, such as a test CA made anew.
-            CertificateError::UnknownIssuer | CertificateError::BadSignature => TlsFault::UnknownIssuer,
-            _ => TlsFault::Certificate,
-        },
-        rustls::Error::NoCertificatesPresented => TlsFault::Certificate,
-        rustls::Error::AlertReceived(alert) => TlsFault::Alert(u8::from(*alert)),
-        rustls::Error::PeerIncompatible(_) | rustls::Error::NoApplicationProtocol => TlsFault::Incompatible,
-        _ => TlsFault::Malformed,
-    }
-}
-
-/// Most sealed bytes that may wait inside the session.
-const SEALED_LEN_MAX: usize = 64 * 1024;

@@ -3,7 +3,7 @@
 //! `poll(now)` does a bounded piece of work and says what happened; call it until it says `Idle`. Messages are handed
 //! out in place. Pings are answered inside; our own pings find half-open connections. What is lost with a connection is
 //! lost: nothing is sent twice, and whether the last thing sent arrived is for the caller to find out.
-//! Never blocks, never reads a clock, never allocates while it is up (rustls does, per record). One thread.
+//! Never blocks, never reads a clock, never allocates while it is up (where rustls keeps the records, it does: per record). One thread.
 
 mod flow;
 mod keepalive;
@@ -34,6 +34,10 @@ pub struct Connection<D: Dialer> {
     backoff: Backoff,
     /// Which of the endpoint's addresses is dialled next.
     address: usize,
+    /// Which list of addresses the endpoint has.
+    addresses_version: u64,
+    /// Attempts in a row that did not come up.
+    refusals: u32,
     state: State<D::Stream>,
     inbox: Inbox,
     outbox: Outbox,
@@ -105,7 +109,20 @@ impl<D: Dialer> Connection<D> {
         let inbox = Inbox::new(limits.message_len_max);
         let outbox = Outbox::new(limits.outgoing_len_max);
         let state = State::Waiting { until: Nanos(0) };
-        Connection { endpoint, dialer, limits, rng, backoff, address: 0, state, inbox, outbox, notice: None }
+        Connection {
+            endpoint,
+            dialer,
+            limits,
+            rng,
+            backoff,
+            address: 0,
+            addresses_version: 0,
+            refusals: 0,
+            state,
+            inbox,
+            outbox,
+            notice: None,
+        }
     }
 
     /// Does what can be done at `now`; call again until it says `Idle`.

@@ -38,7 +38,7 @@ pub enum Down {
     Violation(Violation),
     /// Our ping was not answered in time: half-open.
     PongTimeout,
-    /// Replaced because of its age.
+    /// Replaced because of its age, or because its key has sealed enough.
     Rotated,
     /// `reconnect` was called.
     Asked,
@@ -122,6 +122,8 @@ pub enum TlsFault {
     Alert(u8),
     /// Version, cipher suite, or protocol could not be agreed.
     Incompatible,
+    /// The peer changed its keys within the connection (RFC 8446 §4.6.3), which we do not follow.
+    KeyUpdate,
     /// The bytes are not TLS, or not what they should be.
     Malformed,
 }
@@ -139,6 +141,7 @@ impl fmt::Display for TlsFault {
             TlsFault::Certificate => f.write_str("the certificate is bad"),
             TlsFault::Alert(code) => write!(f, "the peer sent alert {code}"),
             TlsFault::Incompatible => f.write_str("no common version or cipher suite"),
+            TlsFault::KeyUpdate => f.write_str("the peer changed its keys; a new connection gets new ones"),
             TlsFault::Malformed => f.write_str("the peer does not speak proper TLS; is the port right?"),
         }
     }

@@ -1,13 +1,14 @@
 //! Where a connection goes: host, addresses, path, and whether TLS guards it.
 //!
-//! Parsing and DNS happen once, at start: [`Endpoint::resolve`] blocks and must not run on a hot thread. Later
-//! reconnects go through the addresses found then.
+//! Parsing and DNS happen at start: [`Endpoint::resolve`] blocks and must not run on a hot thread. Later reconnects go
+//! through the addresses found then, or through newer ones when a [`crate::renewal::Resolver`] has found some.
 
 use std::fmt;
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 
 use crate::error::WireError;
+use crate::renewal::{ADDRESSES_MAX, Renewal};
 use crate::tls::{self, Roots};
 
 /// One server, ready to be dialled.
@@ -23,6 +24,8 @@ pub struct Endpoint {
     pub path: String,
     /// TLS, when the URL was `wss://`.
     pub tls: Option<Arc<rustls::ClientConfig>>,
+    /// Where newer addresses come from, when a resolver serves the endpoint.
+    pub renewal: Option<Renewal>,
 }
 
 impl Endpoint {
@@ -46,7 +49,9 @@ impl Endpoint {
         if addresses.is_empty() {
             return Err(WireError::NoAddress { host });
         }
-        Ok(Endpoint { host, port: parts.port, addresses, path: parts.path.to_owned(), tls })
+        // Digits are no name: there is nothing to look up again.
+        let renewal = parts.host.parse::<IpAddr>().is_err().then(Renewal::default);
+        Ok(Endpoint { host, port: parts.port, addresses, path: parts.path.to_owned(), tls, renewal })
     }
 
     /// The same server, another path.
@@ -123,9 +128,6 @@ fn host_and_port(authority: &str, default_port: u16) -> Result<(&str, u16), &'st
         },
     }
 }
-
-/// Addresses kept of a DNS answer.
-const ADDRESSES_MAX: usize = 16;
 
 #[cfg(test)]
 mod tests {

@@ -4,9 +4,9 @@
 //! messages in place from a reused buffer, queues messages exactly once, and dials again with capped, jittered backoff
 //! when the connection is lost.
 //! What it never does: it never blocks, never reads the clock, never logs, never starts a thread, never knows a venue;
-//! it holds no message across a reconnect and sends none twice. Only [`endpoint::Endpoint::resolve`] waits (for DNS),
-//! which is why it runs at start and not on a hot thread.
-//! Which thread: the one that owns the `Connection`; nothing here is shared.
+//! it holds no message across a reconnect and sends none twice. Only [`endpoint::Endpoint::resolve`] and
+//! [`renewal::Resolver`] wait (for DNS): the one runs at start, the other on a cold thread.
+//! Which thread: the one that owns the `Connection`; all that is shared are the addresses of a [`renewal::Renewal`].
 
 pub mod connection;
 pub mod down;
@@ -14,6 +14,7 @@ pub mod endpoint;
 pub mod error;
 pub mod frame;
 pub mod limits;
+pub mod renewal;
 pub mod tls;
 pub mod transport;
 

@@ -18,8 +18,9 @@ use super::tally::{Count, Tally};
 use super::{FeedPorts, FeedSymbol, Route};
 use crate::binance::streams::{SNAPSHOT_WEIGHT, snapshot_call};
 use crate::binance::{Decoder, Message, Symbols};
+use crate::lag::Lag;
 use crate::sync::Joined;
-use crate::watch::{Patience, Silence, Watch};
+use crate::watch::{Heard, Patience, Silence, Watch};
 
 /// Everything of the feed stage but its sockets.
 pub(super) struct Desk<C> {
@@ -27,6 +28,7 @@ pub(super) struct Desk<C> {
     decoder: Decoder,
     symbols: Vec<Symbol>,
     watch: Watch,
+    lag: Lag,
     routes: [RouteState; Route::ALL.len()],
     weight: Window,
     ports: FeedPorts,
@@ -44,13 +46,20 @@ struct RouteState {
 }
 
 impl<C: Clock> Desk<C> {
-    pub(super) fn new(symbols: &[FeedSymbol], silence: Silence, clock: C, ports: FeedPorts) -> Desk<C> {
+    pub(super) fn new(
+        symbols: &[FeedSymbol],
+        silence: Silence,
+        lag_max: Duration,
+        clock: C,
+        ports: FeedPorts,
+    ) -> Desk<C> {
         let names: Vec<SymbolName> = symbols.iter().map(|symbol| symbol.name).collect();
         Desk {
             clock,
             decoder: Decoder::new(Symbols::new(&names)),
             symbols: symbols.iter().map(Symbol::new).collect(),
-            watch: Watch::new(silence, names.len()),
+            watch: Watch::new(silence, lag_max, names.len()),
+            lag: Lag::default(),
             routes: Default::default(),
             weight: Window::new(SNAPSHOT_WEIGHT_MINUTE_MAX, Duration::from_secs(60)),
             ports,
@@ -107,25 +116,34 @@ impl<C: Clock> Desk<C> {
     pub(super) fn text(&mut self, payload: &mut [u8]) {
         let received = self.clock.now();
         let (symbols, ports, tally) = (&mut self.symbols, &mut self.ports, &mut self.tally);
+        let (clocks, watch) = (&mut self.lag, &mut self.watch);
         let heard = match self.decoder.decode(payload) {
             Ok(Message::Depth { symbol, diff }) => {
+                let lag = clocks.of(received, diff.event_ms);
+                judge(watch, ports, (symbol, StreamKind::Depth), received, lag);
                 let accepted = symbols[symbol.index()].depth(received, &diff, ports, tally);
                 if !accepted && symbols[symbol.index()].needs_care(received) {
                     self.care_at = AT_ONCE;
                 }
-                accepted.then_some((symbol, StreamKind::Depth))
+                accepted.then_some((symbol, StreamKind::Depth, lag))
             }
             Ok(Message::Top(top)) => {
+                let lag = clocks.of(received, top.event_ms);
+                judge(watch, ports, (top.symbol, StreamKind::Top), received, lag);
                 let accepted = symbols[top.symbol.index()].top(received, &top, ports, tally);
-                accepted.then_some((top.symbol, StreamKind::Top))
+                accepted.then_some((top.symbol, StreamKind::Top, lag))
             }
             Ok(Message::Trade(trade)) => {
+                let lag = clocks.of(received, trade.event_ms);
+                judge(watch, ports, (trade.symbol, StreamKind::Trade), received, lag);
                 let accepted = symbols[trade.symbol.index()].trade(received, &trade, ports, tally);
-                accepted.then_some((trade.symbol, StreamKind::Trade))
+                accepted.then_some((trade.symbol, StreamKind::Trade, lag))
             }
             Ok(Message::Mark(mark)) => {
+                let lag = clocks.of(received, mark.event_ms);
+                judge(watch, ports, (mark.symbol, StreamKind::Mark), received, lag);
                 let accepted = symbols[mark.symbol.index()].mark(received, &mark, ports, tally);
-                accepted.then_some((mark.symbol, StreamKind::Mark))
+                accepted.then_some((mark.symbol, StreamKind::Mark, lag))
             }
             Ok(Message::Other) => None,
             Err(error) => {
@@ -137,16 +155,16 @@ impl<C: Clock> Desk<C> {
                 None
             }
         };
-        if let Some((symbol, kind)) = heard {
-            self.accepted(symbol, kind, received);
+        if let Some((symbol, kind, lag)) = heard {
+            self.accepted(symbol, kind, lag, received);
         }
     }
 
     /// A stream said something that counts.
-    fn accepted(&mut self, symbol: SymbolId, kind: StreamKind, received: Nanos) {
-        if self.watch.heard(symbol, kind, received) {
-            self.ports.log.notice(received, speaks_phrase(kind), i64::from(symbol.0));
-            self.care_at = AT_ONCE;
+    fn accepted(&mut self, symbol: SymbolId, kind: StreamKind, lag: u64, received: Nanos) {
+        let heard = self.watch.heard(symbol, kind, received, lag);
+        if heard != Heard::AsBefore {
+            self.changed(symbol, kind, heard, lag, received);
         }
         if self.symbols[symbol.index()].needs_care(received) {
             self.care_at = AT_ONCE;
@@ -154,7 +172,35 @@ impl<C: Clock> Desk<C> {
         self.messages += 1;
         if self.messages.is_multiple_of(LATENCY_SAMPLED_EVERY) {
             self.ports.log.latency(Span::Feed, self.clock.now().since(received));
+            self.ports.log.latency(Span::MarketDelay, lag);
         }
+    }
+
+    /// A stream speaks again, or has caught up.
+    #[cold]
+    fn changed(&mut self, symbol: SymbolId, kind: StreamKind, heard: Heard, lag: u64, received: Nanos) {
+        let what = match heard {
+            Heard::AsBefore => return,
+            Heard::Again => speaks_phrase(kind),
+            Heard::CaughtUp => caught_up_phrase(kind),
+        };
+        self.ports.log.notice(received, what, i64::from(symbol.0));
+        self.ports.log.latency(Span::MarketDelay, lag);
+        // Told before the next message is read.
+        self.care_at = AT_ONCE;
+    }
+
+    /// Takes what the engine does not believe, up to the bound.
+    pub(super) fn take_doubts(&mut self, now: Nanos) -> Progress {
+        let mut taken = 0;
+        while taken < DOUBTS_PER_STEP_MAX
+            && let Some(doubt) = self.ports.doubts.pop()
+        {
+            self.symbols[doubt.symbol.index()].distrusted(now, doubt.reason, &mut self.ports);
+            self.care_at = AT_ONCE;
+            taken += 1;
+        }
+        Progress::from_work(taken > 0)
     }
 
     /// Takes answers to snapshot calls, up to the bound.
@@ -183,6 +229,7 @@ impl<C: Clock> Desk<C> {
         }
         match self.decoder.snapshot(&mut reply.body) {
             Ok(snapshot) if symbol.is_plausible(&snapshot) => {
+                self.lag.answer(reply.sent, reply.received, snapshot.event_ms);
                 match symbol.snapshot(now, attempt, reply.received, &snapshot, &mut self.ports) {
                     Joined::Refetch => self.tally.add(Count::SnapshotUnjoined),
                     Joined::Live | Joined::Waiting | Joined::Unasked | Joined::Lost(_) => {}
@@ -233,7 +280,7 @@ impl<C: Clock> Desk<C> {
         let state = &mut self.routes[route as usize];
         let Some(up_since) = state.up_since else { return false };
         if !self.watch.is_overdue(&route.kinds(), up_since, now) {
-            if !self.watch.is_any_silent(&route.kinds()) {
+            if !self.watch.is_any_out(&route.kinds()) {
                 state.patience.restore();
             }
             return false;
@@ -241,12 +288,22 @@ impl<C: Clock> Desk<C> {
         let due = state.patience.take(now);
         if due {
             let what = match route {
-                Route::Public => "public streams dropped because of silence",
-                Route::Market => "market streams dropped because of silence",
+                Route::Public => "public streams dropped because of silence or lag",
+                Route::Market => "market streams dropped because of silence or lag",
             };
             self.ports.log.notice(now, what, 0);
         }
         due
+    }
+}
+
+/// Old news is known as such before it is passed on: whoever decides on every message must not decide on this one.
+#[inline]
+fn judge(watch: &mut Watch, ports: &mut FeedPorts, stream: (SymbolId, StreamKind), received: Nanos, lag: u64) {
+    if watch.judge(stream.0, stream.1, received, lag) {
+        ports.log.notice(received, late_phrase(stream.1), i64::from(stream.0.0));
+        ports.log.latency(Span::MarketDelay, lag);
+        watch.tell(received, &mut ports.market, &mut ports.quotes);
     }
 }
 
@@ -277,6 +334,24 @@ const fn speaks_phrase(kind: StreamKind) -> &'static str {
     }
 }
 
+const fn late_phrase(kind: StreamKind) -> &'static str {
+    match kind {
+        StreamKind::Depth => "depth stream late",
+        StreamKind::Top => "best price stream late",
+        StreamKind::Trade => "trade stream late",
+        StreamKind::Mark => "mark price stream late",
+    }
+}
+
+const fn caught_up_phrase(kind: StreamKind) -> &'static str {
+    match kind {
+        StreamKind::Depth => "depth stream caught up",
+        StreamKind::Top => "best price stream caught up",
+        StreamKind::Trade => "trade stream caught up",
+        StreamKind::Mark => "mark price stream caught up",
+    }
+}
+
 /// The number that belongs to a reason, where there is one.
 fn code_of(reason: Down) -> i64 {
     if let Down::PeerClosed { code } = reason {
@@ -294,6 +369,8 @@ const AT_ONCE: Nanos = Nanos(0);
 const CARE_EVERY: Duration = Duration::from_millis(10);
 /// Answers taken in one step: each may carry 2 000 levels.
 const REPLIES_PER_STEP_MAX: u32 = 2;
+/// Doubts taken in one step.
+const DOUBTS_PER_STEP_MAX: u32 = 16;
 /// One message in so many has its latency measured: each measurement costs a clock reading and a log event.
 const LATENCY_SAMPLED_EVERY: u64 = 16;
 /// Request weight a minute that snapshots may use: half of what Binance gives an address.

@@ -70,6 +70,13 @@ impl Symbol {
         self.lost(received, was_live, BookLoss::Malformed, ports);
     }
 
+    /// The engine does not believe the book any longer.
+    pub(super) fn distrusted(&mut self, now: Nanos, reason: BookLoss, ports: &mut FeedPorts) {
+        if self.sync.distrusted(now, reason, &mut ports.market) {
+            self.lost(now, true, reason, ports);
+        }
+    }
+
     /// Can the answer to a snapshot call be true?
     pub(super) fn is_plausible(&self, snapshot: &Snapshot<'_>) -> bool {
         self.plausible.levels(snapshot.bids) && self.plausible.levels(snapshot.asks)
@@ -194,5 +201,8 @@ const fn loss_phrase(reason: BookLoss) -> &'static str {
         BookLoss::Overflow => "book lost: too many diffs waited",
         BookLoss::Malformed => "book lost: malformed diff",
         BookLoss::RingFull => "book lost: market ring full",
+        BookLoss::Disagreed => "book lost: best prices disagree",
+        BookLoss::Crossed => "book lost: crossed for too long",
+        BookLoss::OutOfRange => "book lost: beyond the last snapshot",
     }
 }

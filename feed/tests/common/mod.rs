@@ -33,6 +33,16 @@ pub fn payloads(path: &Path) -> impl Iterator<Item = Vec<u8>> {
     })
 }
 
+/// Local time and JSON of every line of a capture; a line without either is left out.
+pub fn lines(path: &Path) -> impl Iterator<Item = (u64, Vec<u8>)> {
+    let reader = BufReader::new(MultiGzDecoder::new(File::open(path).unwrap()));
+    reader.split(b'\n').map_while(Result::ok).filter_map(|line| {
+        let at = line.iter().position(|&byte| byte == b'{')?;
+        let local = std::str::from_utf8(&line[..at]).ok()?.trim().parse().ok()?;
+        Some((local, line[at..].to_vec()))
+    })
+}
+
 pub fn names(names: &[&str]) -> Vec<SymbolName> {
     names.iter().map(|name| SymbolName::from(name).unwrap()).collect()
 }

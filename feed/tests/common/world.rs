@@ -10,7 +10,7 @@ use std::time::Duration;
 use optiflow_base::clock::{Nanos, VirtualClock};
 use optiflow_base::ids::SymbolId;
 use optiflow_base::log::{Log, LogEvent};
-use optiflow_base::market::{MarketBody, MarketEvent};
+use optiflow_base::market::{BookDoubt, MarketBody, MarketEvent};
 use optiflow_base::order::Usage;
 use optiflow_base::rest::{RestCall, RestReply};
 use optiflow_base::ring::{Rx, Tx, ring};
@@ -31,6 +31,7 @@ pub struct World {
     pub quotes: Rx<MarketEvent>,
     pub calls: Rx<RestCall>,
     pub replies: Tx<RestReply>,
+    pub doubts: Tx<BookDoubt>,
     pub log: Rx<LogEvent>,
     /// Open connections by route, as the server sees them.
     pub servers: HashMap<&'static str, Pipe>,
@@ -47,6 +48,9 @@ pub const WATCHFUL: Silence = Silence {
     mark: Duration::from_secs(5),
 };
 
+/// Beyond it a stream is late; most messages of these tests say the same event time for ever.
+pub const LAG_MAX: Duration = Duration::from_secs(4_000);
+
 /// For all others.
 pub const PATIENT: Silence = {
     let hour = Duration::from_secs(3_600);
@@ -55,12 +59,26 @@ pub const PATIENT: Silence = {
 
 impl World {
     pub fn new(symbols: &[&str], quotes_len: usize, silence: Silence) -> World {
+        World::with(symbols, quotes_len, silence, LAG_MAX)
+    }
+
+    pub fn with(symbols: &[&str], quotes_len: usize, silence: Silence, lag_max: Duration) -> World {
+        World::made(symbols, quotes_len, silence, lag_max, PipeOptions::default())
+    }
+
+    /// Over pipes of this kind.
+    pub fn over(symbols: &[&str], options: PipeOptions) -> World {
+        World::made(symbols, 4_096, PATIENT, LAG_MAX, options)
+    }
+
+    fn made(symbols: &[&str], quotes_len: usize, silence: Silence, lag_max: Duration, options: PipeOptions) -> World {
         let clock = Rc::new(VirtualClock::new(Nanos::from_millis(1_000_000)));
-        let dialer = MemoryDialer::new(PipeOptions::default());
+        let dialer = MemoryDialer::new(options);
         let (market_tx, market) = ring("market", 1_024);
         let (quotes_tx, quotes) = ring("quotes", quotes_len);
         let (rest, calls) = ring("rest", 4);
         let (replies, replies_rx) = ring("replies", 4);
+        let (doubts, doubts_rx) = ring("doubts", 4);
         let (log_tx, log) = ring("log", 4_096);
         let endpoint = |port: u16| Endpoint {
             host: "localhost".to_owned(),
@@ -68,6 +86,7 @@ impl World {
             addresses: vec![([127, 0, 0, 1], port).into()],
             path: "/".to_owned(),
             tls: None,
+            renewal: None,
         };
         let (ids, tick_size) = ((0..).map(SymbolId), "0.1".parse().unwrap());
         let symbols = ids.zip(names(symbols)).map(|(id, name)| FeedSymbol { id, name, tick_size }).collect();
@@ -77,14 +96,23 @@ impl World {
             market: endpoint(2),
             depth_speed: "100ms".to_owned(),
             silence,
-            limits: Limits::market(),
+            lag_max,
+            // Nobody at the far end answers pings.
+            limits: Limits { ping_interval: Duration::from_secs(3_600), ..Limits::market() },
             seed: 7,
         };
         let log_tx = Log::new(Room::Feed, log_tx);
-        let ports = FeedPorts { market: market_tx, quotes: quotes_tx, rest, replies: replies_rx, log: log_tx };
+        let ports = FeedPorts {
+            market: market_tx,
+            quotes: quotes_tx,
+            rest,
+            replies: replies_rx,
+            doubts: doubts_rx,
+            log: log_tx,
+        };
         let feed = Feed::new(config, || dialer.clone(), Rc::clone(&clock), ports);
         let (servers, paths, notices) = Default::default();
-        World { clock, feed, dialer, market, quotes, calls, replies, log, servers, paths, notices }
+        World { clock, feed, dialer, market, quotes, calls, replies, doubts, log, servers, paths, notices }
     }
 
     /// Up on both routes.

@@ -13,6 +13,7 @@ use crate::down::{Down, Violation};
 use crate::frame::decode::{Inbox, Incoming};
 use crate::frame::encode::Outbox;
 use crate::frame::{CLOSE_NONE, CLOSE_NORMAL};
+use crate::renewal::FAILURES_BEFORE_LOOKUP;
 use crate::transport::Dialer;
 
 impl<D: Dialer> Connection<D> {
@@ -83,7 +84,7 @@ impl<D: Dialer> Connection<D> {
 
     fn timers(&mut self, now: Nanos) -> Option<Step> {
         let State::Up(up) = &mut self.state else { return None };
-        if now >= up.rotate_at {
+        if now >= up.rotate_at || up.channel.is_worn() {
             if let State::Up(up) = std::mem::replace(&mut self.state, State::Stopped) {
                 self.begin_close(now, up, Down::Rotated);
             }
@@ -146,9 +147,29 @@ impl<D: Dialer> Connection<D> {
         self.state = match wait_after(reason) {
             After::Never => State::Stopped,
             After::Drop => State::Waiting { until: now + self.backoff.after_drop() },
-            After::Failure(least) => State::Waiting { until: now + self.backoff.after_failure().max(least) },
+            After::Failure(least) => {
+                let least = least.max(self.refused());
+                State::Waiting { until: now + self.backoff.after_failure().max(least) }
+            }
         };
         reason
+    }
+}
+
+impl<D: Dialer> Connection<D> {
+    /// Counts an attempt that failed: other addresses are asked for now and then, and whoever is refused for minutes
+    /// comes back more rarely. Answers how long to wait at least.
+    fn refused(&mut self) -> Duration {
+        self.refusals = self.refusals.saturating_add(1);
+        if let Some(renewal) = &self.endpoint.renewal
+            && self.refusals.is_multiple_of(FAILURES_BEFORE_LOOKUP)
+        {
+            renewal.want();
+        }
+        if self.refusals < SIEGE_AFTER {
+            return Duration::ZERO;
+        }
+        SIEGE_PAUSE.mul_f64(1.0 + 0.5 * self.rng.f64())
     }
 }
 
@@ -246,6 +267,10 @@ fn wait_after(reason: Down) -> After {
     }
 }
 
+/// Attempts in a row, none of which came up, after which the exchange counts as gone: two to three minutes.
+const SIEGE_AFTER: u32 = 30;
+/// Wait between attempts from then on; half as much again is drawn on top.
+const SIEGE_PAUSE: Duration = Duration::from_secs(13);
 /// Control frames handled in one poll.
 const CONTROL_FRAMES_PER_POLL_MAX: u32 = 64;
 /// Timers are looked at when there is nothing to read, and after so many polls in a row in which there was.

@@ -15,6 +15,11 @@ use crate::upgrade::Upgrade;
 
 impl<D: Dialer> Connection<D> {
     pub(super) fn dial(&mut self, now: Nanos) -> Step {
+        if let Some(renewal) = &self.endpoint.renewal
+            && renewal.take(&mut self.addresses_version, &mut self.endpoint.addresses)
+        {
+            self.address = 0;
+        }
         let address = self.endpoint.addresses[self.address % self.endpoint.addresses.len()];
         if self.outbox.pool_mut().refill().is_err() {
             return self.down(now, Down::Entropy);
@@ -51,8 +56,8 @@ impl<D: Dialer> Connection<D> {
     pub(super) fn step_greeting(&mut self, now: Nanos) -> Step {
         let State::Greeting { channel, deadline } = &mut self.state else { return Step::Idle };
         let deadline = *deadline;
+        let wrote = channel.flush();
         if channel.is_handshaking() {
-            let wrote = channel.flush();
             return match receive(channel, &mut self.inbox).and_then(|got| wrote.map(|()| got)) {
                 // A failed write is told after what the peer had to say.
                 Err(reason) => self.down(now, reason),
@@ -65,6 +70,10 @@ impl<D: Dialer> Connection<D> {
         }
         let State::Greeting { channel, .. } = std::mem::replace(&mut self.state, State::Stopped) else {
             return Step::Idle;
+        };
+        let channel = match channel.settle() {
+            Ok(channel) => channel,
+            Err(reason) => return self.down(now, reason),
         };
         let (upgrade, request) = Upgrade::ask(&self.endpoint);
         self.outbox.raw(&request);
@@ -103,6 +112,7 @@ impl<D: Dialer> Connection<D> {
             return Step::Idle;
         };
         self.inbox.skip(head_len);
+        self.refusals = 0;
         let jitter = self.limits.lifetime_jitter.mul_f64(self.rng.f64());
         self.state = State::Up(Up {
             channel,

@@ -19,6 +19,8 @@ pub struct Inbox {
     start: usize,
     /// First byte not received yet.
     end: usize,
+    /// Where the frame ends whose header has been read and whose rest has not arrived; 0 when there is none.
+    awaited: usize,
     partial: Option<Partial>,
 }
 
@@ -47,10 +49,11 @@ impl Inbox {
     pub fn new(message_len_max: usize) -> Inbox {
         let capacity = message_len_max + HEADER_LEN_MAX + CONTROL_LEN_MAX + READ_ROOM;
         let buffer = vec![0; capacity + SLACK_LEN];
-        Inbox { buffer, capacity, message_len_max, start: 0, end: 0, partial: None }
+        Inbox { buffer, capacity, message_len_max, start: 0, end: 0, awaited: 0, partial: None }
     }
 
     /// Room to receive into; never empty. Ranges handed out before become invalid.
+    #[inline]
     pub fn room(&mut self) -> &mut [u8] {
         let kept = self.partial.as_ref().map_or(0, |partial| partial.range.len());
         if self.start == self.end && kept == 0 {
@@ -76,7 +79,14 @@ impl Inbox {
     ///
     /// # Errors
     /// When the peer broke a rule: the connection must end.
+    #[inline]
     pub fn decode(&mut self) -> Result<Option<Incoming>, Violation> {
+        // What arrives in many pieces is not looked at with each of them.
+        if self.end < self.awaited || self.end == self.start { Ok(None) } else { self.decode_next() }
+    }
+
+    fn decode_next(&mut self) -> Result<Option<Incoming>, Violation> {
+        self.awaited = 0;
         // Ends: every round consumes a frame, and fragments of one message are counted.
         loop {
             let joined = self.partial.as_ref().map_or(0, |partial| partial.range.len());
@@ -88,7 +98,10 @@ impl Inbox {
             let incoming = match head.opcode {
                 Opcode::Text | Opcode::Binary if self.partial.is_some() => return Err(Violation::Interleaved),
                 Opcode::Continuation if self.partial.is_none() => return Err(Violation::Continuation),
-                _ if payload.end > self.end => return Ok(None),
+                _ if payload.end > self.end => {
+                    self.awaited = payload.end;
+                    return Ok(None);
+                }
                 Opcode::Ping => Some(Incoming::Ping(payload.clone())),
                 Opcode::Pong => Some(Incoming::Pong(payload.clone())),
                 Opcode::Close => Some(Incoming::Close(close_code(&self.buffer[payload.clone()])?)),
@@ -127,6 +140,7 @@ impl Inbox {
     pub fn clear(&mut self) {
         self.start = 0;
         self.end = 0;
+        self.awaited = 0;
         self.partial = None;
     }
 
@@ -170,6 +184,7 @@ impl Inbox {
         }
         self.buffer.copy_within(self.start..self.end, kept);
         self.end = kept + (self.end - self.start);
+        self.awaited = self.awaited.saturating_sub(self.start - kept);
         self.start = kept;
     }
 }

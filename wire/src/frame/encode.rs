@@ -126,21 +126,28 @@ impl Outbox {
 /// Appends one whole, final, masked frame.
 pub fn frame(into: &mut Vec<u8>, opcode: Opcode, payload: &[u8], key: [u8; KEY_LEN]) {
     let before = into.len();
-    into.push(super::LAST_BIT | opcode.bits());
-    match payload.len() {
-        len @ 0..=CONTROL_LEN_MAX => into.push(super::MASK_BIT | len as u8),
+    let mut head = [0; HEAD_LEN_MAX];
+    head[0] = super::LAST_BIT | opcode.bits();
+    let key_at = match payload.len() {
+        len @ 0..=CONTROL_LEN_MAX => {
+            head[1] = super::MASK_BIT | len as u8;
+            2
+        }
         len => match u16::try_from(len) {
             Ok(len) => {
-                into.push(super::MASK_BIT | super::LEN_IS_U16);
-                into.extend_from_slice(&len.to_be_bytes());
+                head[1] = super::MASK_BIT | super::LEN_IS_U16;
+                head[2..4].copy_from_slice(&len.to_be_bytes());
+                4
             }
             Err(_) => {
-                into.push(super::MASK_BIT | super::LEN_IS_U64);
-                into.extend_from_slice(&(len as u64).to_be_bytes());
+                head[1] = super::MASK_BIT | super::LEN_IS_U64;
+                head[2..10].copy_from_slice(&(len as u64).to_be_bytes());
+                10
             }
         },
-    }
-    into.extend_from_slice(&key);
+    };
+    head[key_at..key_at + KEY_LEN].copy_from_slice(&key);
+    into.extend_from_slice(&head[..key_at + KEY_LEN]);
     let payload_at = into.len();
     into.extend_from_slice(payload);
     mask::apply(&mut into[payload_at..], key);
@@ -157,5 +164,7 @@ const fn frame_len(payload_len: usize) -> usize {
     2 + length + KEY_LEN + payload_len
 }
 
+/// Longest head of a frame from a client.
+const HEAD_LEN_MAX: usize = super::HEADER_LEN_MAX + KEY_LEN;
 /// Room beyond the limit of text: a ping, a pong, a close, each at most 131 bytes, with some to spare.
 const CONTROL_ROOM: usize = 512;

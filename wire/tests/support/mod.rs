@@ -72,7 +72,7 @@ impl<S: Read + Write> Server<S> {
 
 pub fn endpoint(tls: Option<Arc<ClientConfig>>) -> Endpoint {
     let addresses = vec!["127.0.0.1:9001".parse().unwrap(), "127.0.0.2:9001".parse().unwrap()];
-    Endpoint { host: "localhost".to_owned(), port: 9001, addresses, path: "/stream".to_owned(), tls }
+    Endpoint { host: "localhost".to_owned(), port: 9001, addresses, path: "/stream".to_owned(), tls, renewal: None }
 }
 
 pub fn client(dialer: &MemoryDialer, limits: Limits) -> Client {

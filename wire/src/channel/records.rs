@@ -1,0 +1,349 @@
+//! TLS 1.3 records after the handshake, sealed and opened by ourselves (RFC 8446 §5): in place, without allocating.
+//!
+//! Begins where rustls ended, with its traffic keys, and knows AES-GCM only. Never hands out a byte that was not proven
+//! authentic. Tickets are skipped: a later connection shakes hands in full. A change of the peer's keys is not followed,
+//! for only rustls had what it takes: the connection ends and is dialled again. Peers hardly ever do that.
+
+use std::io::{Read, Write};
+
+use ring::aead::{AES_128_GCM, AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use rustls::{ConnectionTrafficSecrets, ExtractedSecrets};
+
+use super::{Got, got, is_transient};
+use crate::channel::tickets::Tickets;
+use crate::down::{Down, TlsFault};
+
+/// A stream and the records on it.
+pub(crate) struct Records<S> {
+    stream: S,
+    opener: Opener,
+    sealer: Key,
+    /// Sealed and not written in full; what lies before `written` is done with.
+    sealed: Vec<u8>,
+    written: usize,
+    /// A record that has arrived in part.
+    partial: Box<[u8]>,
+    partial_len: usize,
+    /// Why nothing more will be read.
+    over: Option<Down>,
+    /// The peer was told that we are done.
+    is_farewelled: bool,
+}
+
+/// What opens records, and the rules between them.
+struct Opener {
+    key: Key,
+    tickets: Tickets,
+    /// Records in a row that held nothing.
+    empty_run: u32,
+}
+
+/// The key of one direction. A number is used once; nothing here shows a secret.
+struct Key {
+    key: LessSafeKey,
+    iv: [u8; NONCE_LEN],
+    sequence: u64,
+}
+
+/// Why a record ends the connection: the alert that tells the peer, and the reason.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Over {
+    pub(super) alert: u8,
+    pub(super) reason: Down,
+}
+
+impl<S: Read + Write> Records<S> {
+    /// Carries on with the keys and record numbers at which the handshake ended.
+    pub(super) fn new(stream: S, secrets: &ExtractedSecrets) -> Result<Records<S>, Down> {
+        let key = |(sequence, secrets): &(u64, ConnectionTrafficSecrets)| {
+            Key::new(*sequence, secrets).ok_or(Down::Tls(TlsFault::Incompatible))
+        };
+        Ok(Records {
+            stream,
+            opener: Opener { key: key(&secrets.rx)?, tickets: Tickets::default(), empty_run: 0 },
+            sealer: key(&secrets.tx)?,
+            sealed: Vec::with_capacity(RECORD_LEN_MAX + ALERT_RECORD_LEN),
+            written: 0,
+            partial: vec![0; RECORD_LEN_MAX].into_boxed_slice(),
+            partial_len: 0,
+            over: None,
+            is_farewelled: false,
+        })
+    }
+
+    /// Reads records into `into` and opens them there; what is left in front is plain.
+    #[inline]
+    pub(super) fn read(&mut self, into: &mut [u8]) -> Result<Got, Down> {
+        assert!(into.len() >= RECORD_LEN_MAX, "there is room for a record");
+        if let Some(reason) = self.over {
+            return Err(reason);
+        }
+        if self.partial_len > 0 {
+            return self.complete(into);
+        }
+        let room = into.len().min(READ_LEN_MAX);
+        let len = match got(self.stream.read(&mut into[..room]))? {
+            Got::Bytes(len) => len,
+            nothing @ (Got::Progress | Got::Nothing | Got::End) => return Ok(nothing),
+        };
+        let (mut at, mut plain) = (0, 0);
+        // Ends: every round takes a record or is the last.
+        while at < len && self.over.is_none() {
+            let opened = match record_len(&into[at..len]) {
+                Ok(Some(record_len)) if record_len <= len - at => {
+                    let record_at = at - plain;
+                    at += record_len;
+                    self.opener.open(&mut into[plain..at], record_at)
+                }
+                Ok(_) => {
+                    self.partial_len = len - at;
+                    self.partial[..self.partial_len].copy_from_slice(&into[at..len]);
+                    break;
+                }
+                Err(over) => Err(over),
+            };
+            plain += self.judged(opened);
+        }
+        self.outcome(plain)
+    }
+
+    /// Reads on in the record that has arrived in part, and no further.
+    fn complete(&mut self, into: &mut [u8]) -> Result<Got, Down> {
+        let whole_len = match record_len(&self.partial[..self.partial_len]) {
+            Ok(len) => len,
+            Err(over) => {
+                self.judged(Err(over));
+                return self.outcome(0);
+            }
+        };
+        let wanted = whole_len.unwrap_or(HEADER_LEN);
+        match got(self.stream.read(&mut self.partial[self.partial_len..wanted]))? {
+            Got::Bytes(len) => self.partial_len += len,
+            nothing @ (Got::Progress | Got::Nothing | Got::End) => return Ok(nothing),
+        }
+        if whole_len != Some(self.partial_len) {
+            return Ok(Got::Progress);
+        }
+        self.partial_len = 0;
+        let opened = self.opener.open(&mut self.partial[..wanted], 0);
+        let plain = self.judged(opened);
+        into[..plain].copy_from_slice(&self.partial[..plain]);
+        self.outcome(plain)
+    }
+
+    /// How much a record held; remembers, and tells the peer, when it ends the connection.
+    fn judged(&mut self, opened: Result<usize, Over>) -> usize {
+        match opened {
+            Ok(len) => len,
+            Err(over) => {
+                self.over = Some(over.reason);
+                self.alert(over.alert);
+                0
+            }
+        }
+    }
+
+    /// What came before the end is handed out before the end is told.
+    fn outcome(&self, plain: usize) -> Result<Got, Down> {
+        match self.over {
+            _ if plain > 0 => Ok(Got::Bytes(plain)),
+            Some(reason) => Err(reason),
+            None => Ok(Got::Progress),
+        }
+    }
+
+    /// Seals a record and writes what can be written: how many bytes it took; 0 while an earlier one is not out.
+    #[inline]
+    pub(super) fn write(&mut self, bytes: &[u8]) -> Result<usize, Down> {
+        if let Some(reason) = self.over {
+            return Err(reason);
+        }
+        self.flush()?;
+        if !self.sealed.is_empty() {
+            return Ok(0);
+        }
+        let len = bytes.len().min(PLAIN_LEN_MAX);
+        self.seal(APPLICATION_DATA, &bytes[..len])?;
+        self.flush()?;
+        Ok(len)
+    }
+
+    /// Writes what is sealed.
+    #[inline]
+    pub(super) fn flush(&mut self) -> Result<(), Down> {
+        // Ends: every round writes something or returns.
+        while self.written < self.sealed.len() {
+            match self.stream.write(&self.sealed[self.written..]) {
+                Ok(0) => return Ok(()),
+                Ok(len) => self.written += len,
+                Err(error) if is_transient(&error) => return Ok(()),
+                Err(error) => return Err(Down::Write(error.kind())),
+            }
+        }
+        self.sealed.clear();
+        self.written = 0;
+        Ok(())
+    }
+
+    /// Tells the peer that nothing more follows.
+    pub(super) fn farewell(&mut self) {
+        self.alert(CLOSE_NOTIFY);
+    }
+
+    /// Has the key sealed so much that it should be replaced?
+    pub(super) fn is_worn(&self) -> bool {
+        self.sealer.sequence >= RECORDS_SEALED_WORN
+    }
+
+    /// Says goodbye, once.
+    fn alert(&mut self, description: u8) {
+        if std::mem::replace(&mut self.is_farewelled, true) {
+            return;
+        }
+        let level = if description == CLOSE_NOTIFY { LEVEL_WARNING } else { LEVEL_FATAL };
+        // Nobody is left to tell when this fails.
+        let _ = self.seal(ALERT, &[level, description]).and_then(|()| self.flush());
+    }
+
+    fn seal(&mut self, content_type: u8, plain: &[u8]) -> Result<(), Down> {
+        let begin = self.sealed.len();
+        let inner_len = plain.len() + 1;
+        assert!(begin + HEADER_LEN + inner_len + TAG_LEN <= self.sealed.capacity(), "a record has room");
+        let [high, low] = ((inner_len + TAG_LEN) as u16).to_be_bytes();
+        let header = [APPLICATION_DATA, LEGACY_VERSION[0], LEGACY_VERSION[1], high, low];
+        self.sealed.extend_from_slice(&header);
+        self.sealed.extend_from_slice(plain);
+        self.sealed.push(content_type);
+        assert!(self.sealer.sequence < RECORDS_SEALED_MAX, "a worn key is replaced long before");
+        let nonce = self.sealer.nonce();
+        let inner = &mut self.sealed[begin + HEADER_LEN..];
+        let tag = self
+            .sealer
+            .key
+            .seal_in_place_separate_tag(nonce, Aad::from(header), inner)
+            .map_err(|_| Down::Tls(TlsFault::Malformed))?;
+        self.sealed.extend_from_slice(tag.as_ref());
+        Ok(())
+    }
+}
+
+impl Opener {
+    /// Opens the whole record that begins at `record_at` and ends with `bytes`; its content moves to the front of
+    /// `bytes`. Answers how much of it is for the application.
+    #[inline]
+    fn open(&mut self, bytes: &mut [u8], record_at: usize) -> Result<usize, Over> {
+        let sealed_at = record_at + HEADER_LEN;
+        let header = bytes[record_at..].first_chunk::<HEADER_LEN>().copied().unwrap_or_default();
+        let nonce = self.key.nonce();
+        let inner = self
+            .key
+            .key
+            .open_within(nonce, Aad::from(header), bytes, sealed_at..)
+            .map_err(|_| Over::refusal(BAD_RECORD_MAC))?;
+        if inner.len() > PLAIN_LEN_MAX + 1 {
+            return Err(Over::refusal(RECORD_OVERFLOW));
+        }
+        // The type is the last byte that is not padding (§5.4).
+        let Some(type_at) = inner.iter().rposition(|byte| *byte != 0) else {
+            return Err(Over::refusal(UNEXPECTED_MESSAGE));
+        };
+        let content = &inner[..type_at];
+        match inner[type_at] {
+            APPLICATION_DATA if self.tickets.is_between() => {
+                self.empty_run = if content.is_empty() { self.empty_run + 1 } else { 0 };
+                if self.empty_run > EMPTY_RUN_MAX { Err(Over::refusal(UNEXPECTED_MESSAGE)) } else { Ok(type_at) }
+            }
+            HANDSHAKE => self.tickets.skip(content).map(|()| 0),
+            ALERT => Err(alerted(content)),
+            _ => Err(Over::refusal(UNEXPECTED_MESSAGE)),
+        }
+    }
+}
+
+impl Key {
+    #[allow(clippy::wildcard_enum_match_arm, reason = "the enum is foreign and non-exhaustive")]
+    fn new(sequence: u64, secrets: &ConnectionTrafficSecrets) -> Option<Key> {
+        let (algorithm, key, iv) = match secrets {
+            ConnectionTrafficSecrets::Aes128Gcm { key, iv } => (&AES_128_GCM, key, iv),
+            ConnectionTrafficSecrets::Aes256Gcm { key, iv } => (&AES_256_GCM, key, iv),
+            _ => return None,
+        };
+        let key = LessSafeKey::new(UnboundKey::new(algorithm, key.as_ref()).ok()?);
+        Some(Key { key, iv: iv.as_ref().try_into().ok()?, sequence })
+    }
+
+    /// The next nonce (§5.3): the number of the record, over the initialization vector.
+    #[inline]
+    fn nonce(&mut self) -> Nonce {
+        assert!(self.sequence < u64::MAX, "no number is used twice");
+        let mut nonce = self.iv;
+        for (byte, number) in nonce[NONCE_LEN - 8..].iter_mut().zip(self.sequence.to_be_bytes()) {
+            *byte ^= number;
+        }
+        self.sequence += 1;
+        Nonce::assume_unique_for_key(nonce)
+    }
+}
+
+impl Over {
+    /// The peer broke a rule.
+    pub(super) const fn refusal(alert: u8) -> Over {
+        Over { alert, reason: Down::Tls(TlsFault::Malformed) }
+    }
+}
+
+fn alerted(content: &[u8]) -> Over {
+    match content {
+        [_, CLOSE_NOTIFY] => Over { alert: CLOSE_NOTIFY, reason: Down::Ended },
+        [_, description] => Over { alert: CLOSE_NOTIFY, reason: Down::Tls(TlsFault::Alert(*description)) },
+        _ => Over::refusal(DECODE_ERROR),
+    }
+}
+
+/// Length of the record, header included, that these bytes begin; `None` when not even its header is there.
+fn record_len(bytes: &[u8]) -> Result<Option<usize>, Over> {
+    let Some(&[content_type, _, _, high, low]) = bytes.first_chunk::<HEADER_LEN>() else { return Ok(None) };
+    let sealed_len = usize::from(u16::from_be_bytes([high, low]));
+    match content_type {
+        APPLICATION_DATA if sealed_len > SEALED_LEN_MAX => Err(Over::refusal(RECORD_OVERFLOW)),
+        APPLICATION_DATA if sealed_len > TAG_LEN => Ok(Some(HEADER_LEN + sealed_len)),
+        APPLICATION_DATA => Err(Over::refusal(BAD_RECORD_MAC)),
+        // Nothing travels unprotected any more.
+        _ => Err(Over::refusal(UNEXPECTED_MESSAGE)),
+    }
+}
+
+/// Type, version and length of a record (§5.1).
+pub(super) const HEADER_LEN: usize = 5;
+/// What stands in the header for TLS 1.3 (§5.1).
+const LEGACY_VERSION: [u8; 2] = [3, 3];
+/// Tag of AES-GCM (RFC 5116 §5.1).
+const TAG_LEN: usize = 16;
+/// Most content of a record (§5.1).
+const PLAIN_LEN_MAX: usize = 1 << 14;
+/// Most sealed bytes of a record (§5.2).
+const SEALED_LEN_MAX: usize = PLAIN_LEN_MAX + 256;
+/// Longest record.
+pub(super) const RECORD_LEN_MAX: usize = HEADER_LEN + SEALED_LEN_MAX;
+/// Our alert as a record.
+const ALERT_RECORD_LEN: usize = HEADER_LEN + 2 + 1 + TAG_LEN;
+/// Most that is read at once.
+const READ_LEN_MAX: usize = 64 * 1024;
+/// Records that an AES-GCM key may seal: 2^24.5 of full length (§5.5).
+const RECORDS_SEALED_MAX: u64 = 1 << 24;
+/// From here on the connection is replaced as if it were too old.
+const RECORDS_SEALED_WORN: u64 = RECORDS_SEALED_MAX / 2;
+/// Records in a row that may hold nothing (§5.4 allows them, for hiding when one talks).
+const EMPTY_RUN_MAX: u32 = 32;
+/// Content types (§5.1).
+const ALERT: u8 = 21;
+const HANDSHAKE: u8 = 22;
+const APPLICATION_DATA: u8 = 23;
+/// Alerts (§6).
+const LEVEL_WARNING: u8 = 1;
+const LEVEL_FATAL: u8 = 2;
+pub(super) const CLOSE_NOTIFY: u8 = 0;
+pub(super) const UNEXPECTED_MESSAGE: u8 = 10;
+const BAD_RECORD_MAC: u8 = 20;
+const RECORD_OVERFLOW: u8 = 22;
+pub(super) const DECODE_ERROR: u8 = 50;
