@@ -11,7 +11,7 @@ use std::time::Duration;
 use optiflow_base::clock::Nanos;
 use optiflow_base::order::Usage;
 use optiflow_base::rest::{Auth, RestCall, RestReply};
-use optiflow_oms::binance::rest::{CALL_TIMEOUT, pause, target};
+use optiflow_oms::binance::rest::{Patience, pause, target};
 use optiflow_oms::binance::sign::ApiKey;
 use optiflow_oms::peace::{Block, Peace};
 use optiflow_oms::time::ExchangeTime;
@@ -24,19 +24,20 @@ use crate::seam::{Passage, SharedSeam};
 
 /// Performs the calls of one line.
 pub struct Caller {
-    exchange: Rc<RefCell<Exchange>>,
+    pub(crate) exchange: Rc<RefCell<Exchange>>,
     key: Arc<ApiKey>,
     time: ExchangeTime,
-    peace: Peace,
+    pub(crate) peace: Peace,
     /// The answer that is on its way, and when it is here.
     waiting: Option<(Nanos, RestReply)>,
+    patience: Patience,
     seam: Option<SharedSeam>,
 }
 
 impl Caller {
     /// A line to `exchange` that has called nobody yet.
     pub fn new(exchange: Rc<RefCell<Exchange>>, key: Arc<ApiKey>, time: ExchangeTime, peace: Peace) -> Caller {
-        Caller { exchange, key, time, peace, waiting: None, seam: None }
+        Caller { exchange, key, time, peace, waiting: None, patience: Patience::default(), seam: None }
     }
 
     /// Lets every call and reply pass this seam.
@@ -66,7 +67,7 @@ impl Caller {
         }
     }
 
-    fn perform(&self, now: Nanos, call: &RestCall) -> (Nanos, RestReply) {
+    fn perform(&mut self, now: Nanos, call: &RestCall) -> (Nanos, RestReply) {
         let refused = |status: u16, until: Option<Nanos>| {
             let usage = Usage { blocked_until: until, ..Usage::default() };
             RestReply { token: call.token, path: call.path, status, body: Vec::new(), sent: now, received: now, usage }
@@ -87,13 +88,15 @@ impl Caller {
             Delivery::Late(delay) => delay,
             Delivery::Dribble { pause } => pause * u32::try_from(response.body.len()).unwrap_or(u32::MAX),
             Delivery::Cut { .. } => return (now, refused(0, None)),
-            Delivery::Never => CALL_TIMEOUT,
+            Delivery::Never => Duration::MAX,
         };
-        let received = now + late.min(CALL_TIMEOUT);
-        if late >= CALL_TIMEOUT {
+        let patience = self.patience.of(call);
+        let received = now + late.min(patience);
+        self.patience.learn(late >= patience);
+        if late >= patience {
             return (received, RestReply { received, ..refused(0, None) });
         }
-        let usage = self.usage(received, &response);
+        let usage = self.usage(now, received, &response);
         let Response { status, body, .. } = response;
         (received, RestReply { status, body, received, usage, ..refused(status, None) })
     }
@@ -110,7 +113,9 @@ impl Caller {
         self.seam.as_ref().is_none_or(|seam| seam.borrow().keeps_peace())
     }
 
-    fn request(&self, now: Nanos, call: &RestCall) -> Request {
+    /// The call as it is sent at `now`; what it weighs is counted.
+    pub(crate) fn request(&self, now: Nanos, call: &RestCall) -> Request {
+        self.peace.weight().spend(self.time.theirs(now), call.weight);
         let target = target(call, Some(&self.key), self.time.now_ms(now)).unwrap_or_default();
         let (path, query) = target.split_once('?').unwrap_or((&target, ""));
         Request {
@@ -123,7 +128,8 @@ impl Caller {
         }
     }
 
-    fn usage(&self, received: Nanos, response: &Response) -> Usage {
+    /// What the answer's head says of our use; silence that it asks for is kept.
+    pub(crate) fn usage(&self, sent: Nanos, received: Nanos, response: &Response) -> Usage {
         let number = |name: &str| -> Option<u32> {
             let header = response.headers.iter().find(|(header, _)| header.eq_ignore_ascii_case(name));
             header.and_then(|(_, value)| value.parse().ok())
@@ -133,8 +139,12 @@ impl Caller {
         if let Some(until) = blocked_until.filter(|_| self.keeps_peace()) {
             self.peace.keep(Block { until, status: response.status });
         }
+        let weight_minute = number("x-mbx-used-weight-1m");
+        if let Some(used) = weight_minute {
+            self.peace.weight().told(self.time.theirs(sent), self.time.theirs(received), used);
+        }
         Usage {
-            weight_minute: number("x-mbx-used-weight-1m"),
+            weight_minute,
             orders_ten_seconds: number("x-mbx-order-count-10s"),
             orders_minute: number("x-mbx-order-count-1m"),
             blocked_until,

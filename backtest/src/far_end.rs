@@ -41,6 +41,20 @@ enum Peer {
     Gone,
 }
 
+impl Peer {
+    /// Would reading find nothing? Reading to find that out is dear. Through TLS one cannot tell.
+    fn is_at_rest(&self) -> bool {
+        match self {
+            Peer::Up(socket) => match socket.get_ref() {
+                Line::Plain(leash) => !leash.get_ref().has_news(),
+                Line::Tls(_) => false,
+            },
+            Peer::Greeting(_) => false,
+            Peer::Gone => true,
+        }
+    }
+}
+
 /// A connection's bytes, in the clear or through TLS.
 enum Line {
     Plain(Leash<Pipe>),
@@ -111,7 +125,7 @@ impl FarEnd {
                 .map_or(Peer::Gone, |line| greeted(accept_hdr_with_config(line, upgrade, Some(config()))));
             self.peers.push((conn, peer));
         }
-        for (conn, peer) in &mut self.peers {
+        for (conn, peer) in self.peers.iter_mut().filter(|(_, peer)| !peer.is_at_rest()) {
             let seam = self.seam.as_ref();
             *peer = read(&self.exchange, seam, *conn, std::mem::replace(peer, Peer::Gone), now);
         }

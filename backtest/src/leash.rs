@@ -29,6 +29,11 @@ impl<S: Write> Leash<S> {
         Leash { stream, room: None, waiting, is_slow: false, pause: Duration::ZERO, next: Nanos(0) }
     }
 
+    /// What it is on.
+    pub const fn get_ref(&self) -> &S {
+        &self.stream
+    }
+
     /// Lets so many more bytes leave and swallows what comes after them.
     pub fn cut_after(&mut self, bytes: usize) {
         self.room = Some(bytes);

@@ -5,8 +5,10 @@
 //! What it never does: no sockets, no threads, no wall clock: the same seed gives the same events.
 //! Which thread: the caller's.
 
+pub mod ceiling;
 pub mod control;
 pub mod far_end;
+pub mod former;
 pub mod leash;
 pub mod links;
 pub mod listing;

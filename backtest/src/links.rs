@@ -7,7 +7,8 @@
 //!            ▲          ◀──── denials ─────────────┘ └── reports ─────┤
 //!            └ REST     ◀──── reports ────────────────────────────────┘
 //! ```
-//! Every room also has a log ring of its own towards storage; feed and oms ask for REST calls by ring. Allocates once.
+//! Every room also has a log ring of its own towards storage; feed and oms ask for REST calls by ring; engine tells feed of
+//! books that it does not believe. Allocates once.
 
 use optiflow_base::control::{Command, Milestone};
 use optiflow_base::log::{Log, LogEvent};
@@ -62,6 +63,7 @@ impl Links {
         let (quotes, quotes_rx) = ring("quotes", QUOTES_RING_LEN);
         let (intents_tx, intents) = ring("intents", INTENT_RING_LEN);
         let (orders_tx, orders) = ring("orders", INTENT_RING_LEN);
+        let (doubts_tx, doubts) = ring("doubts", DOUBT_RING_LEN);
         let (denials, from_risk) = ring("denials", REPORT_RING_LEN);
         let (to_engine, from_oms) = ring("reports to engine", REPORT_RING_LEN);
         let (to_risk, reports) = ring("reports to risk", REPORT_RING_LEN);
@@ -76,9 +78,15 @@ impl Links {
             logs.push(rx);
             Log::new(room, tx)
         };
-        let feed = FeedPorts { market, quotes, rest: feed_calls, replies: feed_replies, log: log(Room::Feed) };
-        let engine =
-            EnginePorts { market: market_rx, intents: intents_tx, from_risk, from_oms, log: log(Room::Engine) };
+        let feed = FeedPorts { market, quotes, rest: feed_calls, replies: feed_replies, doubts, log: log(Room::Feed) };
+        let engine = EnginePorts {
+            market: market_rx,
+            intents: intents_tx,
+            doubts: doubts_tx,
+            from_risk,
+            from_oms,
+            log: log(Room::Engine),
+        };
         let risk = RiskPorts {
             intents,
             quotes: quotes_rx,
@@ -133,6 +141,8 @@ const MARKET_RING_LEN: usize = 8_192;
 const QUOTES_RING_LEN: usize = 512;
 /// Strategies decide a handful of times a second; the engine gives a refused intent back to its strategy.
 const INTENT_RING_LEN: usize = 64;
+/// The engine holds a doubt back until there is room.
+const DOUBT_RING_LEN: usize = 64;
 /// Order events and fills of the busiest instant: a sweep through every open order, several times over.
 const REPORT_RING_LEN: usize = 1_024;
 /// Kill and stop are said once each.

@@ -298,3 +298,26 @@ fn rows_in_disorder_are_an_error_that_names_the_row() {
     let problem = run(config, shared(&rows.into(), 1), &mut ()).unwrap_err();
     assert!(problem.contains("row ") && problem.contains("back"), "{problem}");
 }
+
+#[test]
+fn a_market_without_a_snapshot_is_traded_from_its_first_levels_on() {
+    let mut rows = calm(4, 10);
+    rows.retain(|row| row.kind != Kind::Clear);
+    rows.iter_mut().filter(|row| row.kind == Kind::Snapshot).for_each(|row| row.kind = Kind::Depth);
+    let acts = vec![(Duration::from_secs(1), buy(-1, "0.01"))];
+    let config = config(vec![listing("BTCUSDT")], constant(4_000_000, 3_000_000), move |_| Script::boxed(acts.clone()));
+    let (outcome, notes) = go(config, shared(&rows.into(), 1));
+    assert_eq!((notes.fills.len(), outcome.heard[0].decisions), (1, 1));
+    assert!(outcome.heard[0].synced && outcome.heard[0].silence().is_none());
+}
+
+#[test]
+fn a_market_that_tells_no_levels_says_why_nobody_traded() {
+    let mut rows = calm(4, 10);
+    rows.retain(|row| row.kind == Kind::Top);
+    let acts = vec![(Duration::from_secs(1), buy(-1, "0.01"))];
+    let config = config(vec![listing("BTCUSDT")], constant(4_000_000, 3_000_000), move |_| Script::boxed(acts.clone()));
+    let (outcome, notes) = go(config, shared(&rows.into(), 1));
+    assert_eq!((notes.answers.len(), outcome.heard[0].decisions), (0, 0));
+    assert!(outcome.heard[0].silence().is_some_and(|why| why.contains("never in sync")), "{:?}", outcome.heard);
+}

@@ -40,11 +40,17 @@ pub enum Bug {
     DoubtsForgotten,
     /// Fees are not booked.
     FeesForgotten,
+    /// Storage forgets a fill now and then.
+    FillRowLost,
+    /// After a restart, storage writes a fill twice now and then.
+    FillRowTwice,
+    /// Nobody looks whether storage has given up.
+    DiskTroubleIgnored,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Bug; 17] = [
+    pub const ALL: [Bug; 20] = [
         Bug::OrderResent,
         Bug::UnknownTakenForRefused,
         Bug::RepeatedFillBooked,
@@ -62,5 +68,8 @@ impl Bug {
         Bug::StopsOnItsWord,
         Bug::DoubtsForgotten,
         Bug::FeesForgotten,
+        Bug::FillRowLost,
+        Bug::FillRowTwice,
+        Bug::DiskTroubleIgnored,
     ];
 }

@@ -14,9 +14,9 @@ use optiflow_base::instrument::Instrument;
 use optiflow_base::money::{Notional, Price};
 use optiflow_base::secret::Secret;
 use optiflow_engine::engine::{EngineConfig, EngineSymbol};
+use optiflow_engine::rates::RateLimits;
 use optiflow_feed::{FeedConfig, FeedSymbol, Silence};
 use optiflow_oms::binance::sign::ApiKey;
-use optiflow_oms::former::Former;
 use optiflow_oms::stage::{Guards, OmsConfig};
 use optiflow_oms::time::ExchangeTime;
 use optiflow_risk::{RiskConfig, RiskSymbol};
@@ -29,6 +29,7 @@ use optiflow_wire::endpoint::Endpoint;
 use optiflow_wire::limits::Limits;
 use optiflow_wire::transport::memory::MemoryDialer;
 
+use super::database::Opened;
 use super::door::Door;
 use super::plan::Plan;
 use super::restless::Restless;
@@ -51,10 +52,10 @@ pub struct Tls {
 
 /// What a process of ours is born with.
 pub struct Birth<'a> {
-    /// How many lived before it, as far as it knows: its order ids follow from that.
+    /// How many lived before it.
     pub life: u32,
-    /// What the lives before it left behind, as a database would tell it.
-    pub former: Option<Former>,
+    /// What the database told it.
+    pub opened: Opened,
     /// Time.
     pub clock: &'a Rc<VirtualClock>,
     /// Both ends' TLS.
@@ -97,19 +98,23 @@ pub fn exchange(plan: &Plan) -> Result<Exchange, String> {
 /// # Errors
 /// When the exchange's listing cannot be traded.
 pub fn process(plan: &Plan, birth: Birth<'_>, exchange: Rc<RefCell<Exchange>>) -> Result<SeededWorld, String> {
-    let Birth { life, former, clock, tls, door, slip } = birth;
-    let listing = exchange.borrow().core().listings()[0].clone();
+    let Birth { life, opened, clock, tls, door, slip } = birth;
+    let instruments = instruments(exchange.borrow().core().listings())?;
     let tls = tls.filter(|_| plan.tls);
     let net = Net { dialer: MemoryDialer::new(plan.pipes()), tls: tls.map(|tls| tls.server.clone()) };
     let client = tls.map(|tls| tls.client.clone());
-    let mut rooms = rooms(plan, life, instrument(&listing)?, client.as_ref(), slip)?;
-    rooms.oms.guards.former = former;
+    let mut rooms = rooms(plan, life, instruments, client.as_ref(), &slip)?;
+    rooms.engine.epoch = opened.epoch;
+    (rooms.oms.guards.former, rooms.oms.guards.storage) = (Some(opened.former), Some(opened.pulse));
     Ok(World::with_seam(rooms, exchange, &net, clock.clone(), || clock.clone(), Some(door)))
 }
 
-/// The number of the session that a life is.
-pub const fn epoch(life: u32) -> u32 {
-    FIRST_EPOCH + life
+/// What is traded.
+///
+/// # Errors
+/// When one of them cannot be traded.
+pub fn instruments(listings: &[Listing]) -> Result<Vec<Instrument>, String> {
+    listings.iter().enumerate().map(|(index, listing)| instrument(index, listing)).collect()
 }
 
 /// What may never be held: the limit of risk, and a little for prices that move.
@@ -120,9 +125,9 @@ pub fn bound() -> Bound {
 fn rooms(
     plan: &Plan,
     life: u32,
-    instrument: Instrument,
+    instruments: Vec<Instrument>,
     tls: Option<&Arc<rustls::ClientConfig>>,
-    slip: Slip,
+    slip: &Slip,
 ) -> Result<Rooms, String> {
     let endpoint = |path: &str| Endpoint {
         host: "localhost".to_owned(),
@@ -130,33 +135,49 @@ fn rooms(
         addresses: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 443))],
         path: path.to_owned(),
         tls: tls.cloned(),
+        renewal: None,
     };
     let seed = plan.seed ^ u64::from(life);
-    let Instrument { symbol: id, name, tick_size, .. } = instrument;
+    let heard = |one: &Instrument| FeedSymbol { id: one.symbol, name: one.name, tick_size: one.tick_size };
     let feed = FeedConfig {
-        symbols: vec![FeedSymbol { id, name, tick_size }],
+        symbols: instruments.iter().map(heard).collect(),
         public: endpoint("/"),
         market: endpoint("/"),
         depth_speed: plan.depth_speed.to_owned(),
         silence: Silence { depth: SILENCE, top: SILENCE, trade: TRADE_SILENCE, mark: MARK_SILENCE },
+        lag_max: Duration::from_secs(2),
         limits: Limits::market(),
         seed,
     };
-    let strategy = Box::new(Restless::new(seed, plan.pace, slip));
+    let traded = |one: &Instrument| EngineSymbol {
+        instrument: *one,
+        strategy: Box::new(Restless::new(
+            seed.rotate_left(one.symbol.0.into()),
+            plan.pace,
+            plan.modifies,
+            slip.clone(),
+        )),
+    };
+    let limited = |one: &Instrument| RiskSymbol {
+        instrument: *one,
+        order_notional_max: usdt(500),
+        position_notional_max: usdt(POSITION_MAX),
+        open_orders_max: 6,
+        price_band_ppm: 10_000,
+    };
     let engine = EngineConfig {
-        symbols: vec![EngineSymbol { instrument, strategy }],
-        epoch: epoch(life),
+        symbols: instruments.iter().map(traded).collect(),
+        // The database knows.
+        epoch: 0,
+        rates: RATES,
         sample_every: Duration::from_secs(1),
+        book_age_max: Duration::from_secs(2),
         flow_window: Duration::from_secs(1),
     };
     let risk = RiskConfig {
-        symbols: vec![RiskSymbol {
-            instrument,
-            order_notional_max: usdt(500),
-            position_notional_max: usdt(POSITION_MAX),
-            open_orders_max: 6,
-            price_band_ppm: 10_000,
-        }],
+        symbols: instruments.iter().map(limited).collect(),
+        total: None,
+        is_lasting: optiflow_oms::binance::outcome::is_lasting,
         orders_ten_seconds: 300,
         orders_minute: 1_200,
         weight_minute: 2_400,
@@ -165,7 +186,7 @@ fn rooms(
     };
     let key = ApiKey::hmac(API_KEY, &secret()).map_err(|error| error.to_string())?;
     let oms = OmsConfig {
-        instruments: vec![instrument],
+        instruments,
         ws_api: endpoint("/ws-fapi/v1"),
         private: endpoint("/"),
         key: Arc::new(key),
@@ -182,24 +203,27 @@ fn rooms(
 }
 
 /// Without a least or largest price.
-fn instrument(listing: &Listing) -> Result<Instrument, String> {
-    let known = listing::instrument(SymbolId(0), listing, FeesPpm { maker: MAKER_FEE_PPM, taker: TAKER_FEE_PPM })?;
+fn instrument(index: usize, listing: &Listing) -> Result<Instrument, String> {
+    let symbol = SymbolId(u16::try_from(index).map_err(|_| format!("{index} symbols are too many"))?);
+    let known = listing::instrument(symbol, listing, FeesPpm { maker: MAKER_FEE_PPM, taker: TAKER_FEE_PPM })?;
     Ok(Instrument { price_min: Price::ZERO, price_max: Price::ZERO, ..known })
 }
 
 fn secret() -> Secret {
-    Secret::new(b"of-a-seeded-world".to_vec())
+    Secret::new(SECRET_SPELLINGS[0].to_vec())
 }
 
 const fn usdt(whole: i128) -> Notional {
     Notional::from_units(whole * 100_000_000)
 }
 
+/// The key's secret: as it is, in hexadecimal digits, and in base 64.
+pub const SECRET_SPELLINGS: [&[u8]; 3] =
+    [b"of-a-seeded-world", b"6f662d612d7365656465642d776f726c64", b"b2YtYS1zZWVkZWQtd29ybGQ"];
 /// What the account begins with.
 pub const WALLET: Notional = usdt(10_000);
 /// When every world begins.
 pub const START: Nanos = Nanos::from_millis(1_795_327_200_000);
-const FIRST_EPOCH: u32 = 1_000;
 const API_KEY: &str = "seeded";
 const MAKER_FEE_PPM: i64 = 200;
 const TAKER_FEE_PPM: i64 = 500;
@@ -207,3 +231,6 @@ const POSITION_MAX: i128 = 600;
 const SILENCE: Duration = Duration::from_secs(3);
 const TRADE_SILENCE: Duration = Duration::from_secs(30);
 const MARK_SILENCE: Duration = Duration::from_secs(5);
+/// What strategies see of the limits.
+const RATES: RateLimits =
+    RateLimits { orders_ten_seconds: 300, orders_minute: 1_200, weight_minute: 2_400, reserve_percent: 20 };

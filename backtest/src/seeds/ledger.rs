@@ -3,14 +3,13 @@
 //!
 //! Reads; changes nothing.
 
-use std::collections::BTreeMap;
-
 use optiflow_base::ids::{SymbolId, TradeId};
 use optiflow_base::money::{Notional, Qty, Side};
 use optiflow_engine::book::{Book, BookState};
 use optiflow_sim::core::Core;
 use optiflow_sim::words::Fill;
 
+use super::truth;
 use super::watch::{ToldFill, Watch};
 
 /// The exchange's position and wallet are what its fills come to, and we were told the price, quantity and fee of each.
@@ -19,9 +18,9 @@ use super::watch::{ToldFill, Watch};
 /// Where they differ, in words.
 pub fn adds_up(core: &Core, wallet: Notional, life: &Watch) -> Result<(), String> {
     let (mut qty, mut paid, mut fees, mut realized) = (0i128, 0i128, 0i128, 0i128);
-    let mut by_trade: BTreeMap<u64, &Fill> = BTreeMap::new();
-    let fills = core.fills(None);
-    for fill in &fills {
+    let mut by_trade: Vec<&Fill> = core.fills(None);
+    by_trade.sort_unstable_by_key(|fill| fill.trade_id);
+    for fill in &by_trade {
         let sign = match fill.side {
             Side::Buy => 1,
             Side::Sell => -1,
@@ -31,7 +30,6 @@ pub fn adds_up(core: &Core, wallet: Notional, life: &Watch) -> Result<(), String
         paid += sign * traded * i128::from(fill.price.units()) / UNIT;
         fees += fill.fee.units();
         realized += fill.realized.units();
-        by_trade.insert(fill.trade_id, fill);
     }
     let held = core.position(0);
     // What was paid is still held at cost, or has come back as profit or loss.
@@ -47,13 +45,10 @@ pub fn adds_up(core: &Core, wallet: Notional, life: &Watch) -> Result<(), String
     life.fills.iter().try_for_each(|((symbol, trade), told)| is_told_right(*symbol, *trade, told, &by_trade))
 }
 
-fn is_told_right(
-    symbol: SymbolId,
-    trade: TradeId,
-    told: &ToldFill,
-    fills: &BTreeMap<u64, &Fill>,
-) -> Result<(), String> {
-    let Some(fill) = fills.get(&trade.0) else { return Ok(()) };
+/// `fills` are in the order of their trades.
+fn is_told_right(symbol: SymbolId, trade: TradeId, told: &ToldFill, fills: &[&Fill]) -> Result<(), String> {
+    let Ok(at) = fills.binary_search_by_key(&trade.0, |fill| fill.trade_id) else { return Ok(()) };
+    let fill = fills[at];
     let same = fill.price == told.price && fill.qty == told.qty && fill.fee.units() == i128::from(told.fee);
     if same {
         return Ok(());
@@ -100,8 +95,7 @@ pub fn bounded_with_unknowns(core: &Core, life: &Watch, limit: Notional) -> Resu
     let mut unknown = 0;
     for (id, told) in life.live() {
         let Some(intent) = life.intents.get(&id).filter(|intent| !intent.reduce_only) else { continue };
-        let key = optiflow_sim::words::OrderKey::Client(id.to_string());
-        let left = match core.order(0, &key) {
+        let left = match truth::order_of(core, id) {
             // What it filled is in the position already; what it can no longer fill is over, told or not.
             Some(order) if order.status.is_open() => order.placed.qty - order.filled,
             Some(_) => Qty::ZERO,

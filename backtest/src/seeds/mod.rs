@@ -9,11 +9,15 @@
 //! Which thread: any; a world lives and dies on one.
 
 pub mod bug;
+pub mod database;
 pub mod door;
+mod judge;
 pub mod lab;
 pub mod ledger;
 pub mod manners;
+mod peace;
 pub mod plan;
+pub mod remembered;
 pub mod restless;
 pub mod run;
 pub mod sight;

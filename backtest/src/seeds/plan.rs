@@ -5,6 +5,8 @@ use std::time::Duration;
 use optiflow_sim::binance::faults::Faults;
 use optiflow_wire::transport::memory::{Chop, PipeOptions};
 
+use crate::world::Who;
+
 /// The plan of one world.
 #[derive(Clone, Debug)]
 pub struct Plan {
@@ -30,8 +32,43 @@ pub struct Plan {
     pub chop: Option<usize>,
     /// Mean time between two whims of the strategy.
     pub pace: Duration,
+    /// Does the strategy modify orders, too?
+    pub modifies: bool,
     /// `@depth` speed of the feed.
     pub depth_speed: &'static str,
+    /// The disk that storage writes to.
+    pub disk: Disk,
+    /// Who is not scheduled for seconds, in order; they do not overlap.
+    pub stalls: Vec<Stall>,
+}
+
+/// How a disk behaves.
+#[derive(Clone, Debug, Default)]
+pub struct Disk {
+    /// The longest pause between two steps of storage.
+    pub pause_max: Duration,
+    /// When a write takes how long, in order.
+    pub stalls: Vec<(Duration, Duration)>,
+    /// When the disk is full, counted from the start; the process that is started then finds room again.
+    pub full: Option<Duration>,
+}
+
+/// Somebody is not scheduled for a while, as under SIGSTOP or on a machine that froze.
+#[derive(Clone, Copy, Debug)]
+pub struct Stall {
+    /// One stage, or the whole process.
+    pub who: Option<Who>,
+    /// From when on, counted from the start.
+    pub at: Duration,
+    /// For how long.
+    pub span: Duration,
+}
+
+impl Stall {
+    /// When it is over, counted from the start.
+    pub fn end(&self) -> Duration {
+        self.at + self.span
+    }
 }
 
 impl Plan {
@@ -56,9 +93,19 @@ impl Plan {
             chop: random.bool().then(|| [1, 7, 100, 1_500][random.usize(0..4)]),
             pace: Duration::from_millis(random.u64(100..=2_000)),
             depth_speed: ["100ms", "500ms"][usize::from(random.u8(0..4) == 0)],
+            modifies: false,
+            disk: Disk::default(),
+            stalls: Vec::new(),
         };
         // Drawn last: what is added to plans leaves the older draws as they were.
         plan.halt = (random.u8(0..8) == 0).then(|| span.mul_f64(random.f64()));
+        plan.disk = disk(&mut random, span);
+        plan.stalls = stalls(&mut random, span);
+        // Whoever dies while it recovers must be able to recover from that, too.
+        if let Some(at) = plan.kills.last().copied().filter(|_| random.u8(0..4) == 0) {
+            plan.kills.push((at + Duration::from_millis(random.u64(0..AGAIN_MS))).min(span));
+        }
+        plan.modifies = random.u8(0..3) == 0;
         plan
     }
 
@@ -71,6 +118,42 @@ impl Plan {
     }
 }
 
+fn disk(random: &mut fastrand::Rng, span: Duration) -> Disk {
+    let mut disk = Disk { pause_max: Duration::from_millis(random.u64(1..=100)), ..Disk::default() };
+    if random.u8(0..6) == 0 {
+        for (at, long) in drawn_spans(random, span, DISK_STALL_MAX) {
+            disk.stalls.push((at, long));
+        }
+    }
+    disk.full = (random.u8(0..24) == 0).then(|| span.mul_f64(random.f64()));
+    disk
+}
+
+fn stalls(random: &mut fastrand::Rng, span: Duration) -> Vec<Stall> {
+    if random.u8(0..6) > 0 {
+        return Vec::new();
+    }
+    let spans = drawn_spans(random, span, STALL_MAX);
+    let who = [Who::Feed, Who::Engine, Who::Risk, Who::Oms, Who::Control];
+    let mut who = || random.bool().then(|| who[random.usize(0..who.len())]);
+    spans.into_iter().map(|(at, span)| Stall { who: who(), at, span }).collect()
+}
+
+/// One or two stretches of a session, in order and apart, most of them short.
+fn drawn_spans(random: &mut fastrand::Rng, session: Duration, longest: Duration) -> Vec<(Duration, Duration)> {
+    let mut starts: Vec<Duration> = (0..random.usize(1..=2)).map(|_| session.mul_f64(random.f64())).collect();
+    starts.sort_unstable();
+    let ends = starts.iter().skip(1).copied().chain([session]).collect::<Vec<_>>();
+    let long = |random: &mut fastrand::Rng| longest.mul_f64(longest.as_secs_f64().powf(random.f64() - 1.0));
+    starts.iter().zip(ends).map(|(at, end)| (*at, long(random).min(end - *at))).collect()
+}
+
+/// The longest that a process may be stopped, or a stage not scheduled; the shortest is a second.
+const STALL_MAX: Duration = Duration::from_secs(60);
+/// The longest that a disk lets storage wait.
+const DISK_STALL_MAX: Duration = Duration::from_secs(40);
+/// Who is killed again is killed within this, ms.
+const AGAIN_MS: u64 = 6_000;
 /// A turn is milliseconds long: a room that heard one message in each, or a few bytes, would lag ever further behind a busy
 /// exchange, which none with a core of its own does.
 const HEARING_STEPS: u32 = 64;

@@ -8,6 +8,7 @@ use optiflow_base::clock::Nanos;
 use optiflow_base::ids::OrderId;
 use optiflow_base::money::{Price, Qty, Side};
 use optiflow_base::order::TimeInForce;
+use optiflow_engine::orders::OwnOrder;
 use optiflow_engine::strategy::{LimitOrder, Orders, Strategy};
 use optiflow_engine::view::View;
 
@@ -19,12 +20,14 @@ pub struct Restless {
     pace: Duration,
     next: Nanos,
     slip: Slip,
+    /// Does it modify orders, too?
+    modifies: bool,
 }
 
 impl Restless {
     /// One that has a whim about every `pace`, and notes on the slip what it saw when it wanted to open a position.
-    pub fn new(seed: u64, pace: Duration, slip: Slip) -> Restless {
-        Restless { random: fastrand::Rng::with_seed(seed), pace, next: Nanos(0), slip }
+    pub fn new(seed: u64, pace: Duration, modifies: bool, slip: Slip) -> Restless {
+        Restless { random: fastrand::Rng::with_seed(seed), pace, next: Nanos(0), slip, modifies }
     }
 
     fn note(&self, view: &View<'_>, order: OrderId, touch: (Price, Price)) {
@@ -55,6 +58,13 @@ impl Restless {
         let qty = Qty::from_units(view.instrument.step_size.units() * steps);
         LimitOrder { side, price, qty, time_in_force, reduce_only: self.random.u8(0..8) == 0 }
     }
+
+    /// Another price, another quantity, or both; now and then a price that takes.
+    fn modify(&mut self, view: &View<'_>, touch: (Price, Price), order: &OwnOrder, orders: &mut Orders) {
+        let wanted = self.order(view, order.side, touch);
+        let step = view.instrument.step_size;
+        let _ = orders.modify(order, wanted.price, wanted.qty.max(order.filled + step));
+    }
 }
 
 impl Strategy for Restless {
@@ -83,7 +93,11 @@ impl Strategy for Restless {
                 if let Some(order) =
                     (live > 0).then(|| self.random.usize(0..live)).and_then(|at| view.orders.live().nth(at))
                 {
-                    orders.cancel(order);
+                    if self.modifies && self.random.bool() {
+                        self.modify(view, (bid.price, ask.price), order, orders);
+                    } else {
+                        orders.cancel(order);
+                    }
                 }
             }
             _ => {

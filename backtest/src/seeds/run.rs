@@ -1,4 +1,6 @@
-//! Lives one plan: faults and kills, then peace, then the stop; checks as it goes.
+//! Lives one plan: faults and kills, then peace, then the stop.
+//!
+//! [`Session`] moves time and the process; [`super::judge`] checks what comes of it, [`super::peace`] demands the end.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
@@ -8,20 +10,16 @@ use std::time::Duration;
 
 use optiflow_base::clock::{Clock, Nanos, VirtualClock, nanos_of};
 use optiflow_base::control::Milestone;
-use optiflow_base::ids::SymbolId;
-use optiflow_base::log::LogEvent;
-use optiflow_base::order::{GateReason, Report};
 use optiflow_sim::binance::exchange::Exchange;
-use optiflow_sim::binance::faults::{Fault, Faults};
 
 use super::bug::Bug;
+use super::database::{Database, Opened};
 use super::door::Door;
 use super::lab::{self, Birth, SeededWorld, Tls};
 use super::plan::Plan;
+use super::remembered::Remembered;
 use super::sight::{Shown, Slip};
 use super::watch::Watch;
-use super::{ledger, truth};
-use crate::far_end::LOOPBACK;
 use crate::world::Who;
 
 /// What a world came to.
@@ -37,6 +35,10 @@ pub struct Tally {
     pub kills: u64,
     /// Times that trading was killed by command.
     pub halts: u64,
+    /// Times that somebody, or the disk, stood still.
+    pub stalls: u64,
+    /// Times that our process gave up because it could not write.
+    pub disks: u64,
     /// Requests that were refused for asking too much, all of them by the liar's doing.
     pub refused: u64,
     /// How often our book was compared with the exchange's at the same update.
@@ -94,23 +96,35 @@ fn words(why: &(dyn std::any::Any + Send)) -> &str {
     text.or_else(|| why.downcast_ref::<String>().map(String::as_str)).unwrap_or("it does not say why")
 }
 
-struct Session<'a> {
-    plan: &'a Plan,
+/// A plan that is being lived.
+pub(super) struct Session<'a> {
+    pub(super) plan: &'a Plan,
     tls: Option<&'a Tls>,
-    bug: Option<Bug>,
-    clock: Rc<VirtualClock>,
-    exchange: Rc<RefCell<Exchange>>,
-    world: SeededWorld,
-    door: Rc<RefCell<Door>>,
-    lives: Vec<Watch>,
-    slip: Slip,
-    shown: Shown,
+    pub(super) bug: Option<Bug>,
+    pub(super) clock: Rc<VirtualClock>,
+    pub(super) exchange: Rc<RefCell<Exchange>>,
+    pub(super) world: SeededWorld,
+    pub(super) database: Database,
+    pub(super) door: Rc<RefCell<Door>>,
+    pub(super) lives: Vec<Watch>,
+    pub(super) slip: Slip,
+    pub(super) shown: Shown,
+    /// When the present life began.
+    born: Nanos,
     /// Since when this life may open nothing.
-    halted: Option<Nanos>,
+    pub(super) halted: Option<Nanos>,
+    /// When the process told itself to stop because it cannot write any more.
+    giving_up: Option<Nanos>,
     random: fastrand::Rng,
-    compared: Nanos,
-    trail: VecDeque<String>,
-    tally: Tally,
+    /// Of storage alone, so that it leaves the turns of the others as they are.
+    pauses: fastrand::Rng,
+    /// When storage steps next.
+    storage_due: Nanos,
+    disk_is_full: bool,
+    pub(super) compared: Nanos,
+    pub(super) trail: VecDeque<String>,
+    pub(super) tally: Tally,
+    first_epoch: u32,
 }
 
 impl<'a> Session<'a> {
@@ -122,7 +136,11 @@ impl<'a> Session<'a> {
     ) -> Result<Session<'a>, String> {
         let exchange = Rc::new(RefCell::new(lab::exchange(plan)?));
         let (door, slip) = (Rc::new(RefCell::new(Door::new(bug))), Slip::default());
-        let birth = Birth { life: 0, former: None, clock: &clock, tls, door: door.clone(), slip: slip.clone() };
+        let instruments = lab::instruments(exchange.borrow().core().listings())?;
+        let mut database = Database::new(&instruments, bug)?;
+        let opened = database.begin(clock.now())?;
+        let first_epoch = opened.epoch;
+        let birth = Birth { life: 0, opened, clock: &clock, tls, door: door.clone(), slip: slip.clone() };
         let world = lab::process(plan, birth, exchange.clone())?;
         Ok(Session {
             plan,
@@ -130,15 +148,22 @@ impl<'a> Session<'a> {
             bug,
             exchange,
             world,
+            database,
             door,
             lives: vec![Watch::default()],
             slip,
             shown: Shown::default(),
+            born: clock.now(),
             halted: None,
+            giving_up: None,
             random: fastrand::Rng::with_seed(plan.seed ^ SCHEDULE_SALT),
+            pauses: fastrand::Rng::with_seed(plan.seed ^ STORAGE_SALT),
+            storage_due: clock.now(),
+            disk_is_full: false,
             compared: clock.now(),
             trail: VecDeque::new(),
-            tally: Tally::default(),
+            tally: Tally { stalls: (plan.stalls.len() + plan.disk.stalls.len()) as u64, ..Tally::default() },
+            first_epoch,
             clock,
         })
     }
@@ -149,7 +174,12 @@ impl<'a> Session<'a> {
         events.sort_unstable();
         for (at, is_death) in events {
             self.run_until(lab::START + at)?;
-            if is_death { self.die()? } else { self.halt() }
+            if is_death {
+                self.tally.kills += 1;
+                self.die()?;
+            } else {
+                self.halt();
+            }
         }
         self.run_until(lab::START + self.plan.span)?;
         self.converge()?;
@@ -164,19 +194,38 @@ impl<'a> Session<'a> {
         // Storage had not read the last of its log, but it was said: what left on the strength of it was wanted.
         self.world.hear_logs();
         self.hear()?;
+        // What was handed to the network arrives, or the network dies with the machine.
+        if self.pauses.bool() {
+            self.world.step(Who::Exchange);
+        }
         self.world.far_end.cut_all();
-        let lives = u32::try_from(self.lives.len()).unwrap_or(u32::MAX);
-        let life = if self.bug == Some(Bug::IdsUsedAgain) { 0 } else { lives };
+        self.database.die();
+        let remembered = Remembered::read(&self.database)?;
+        remembered.invents_nothing(self.watch())?;
+        let heir = self.watch().heir(&remembered)?;
+        self.begin()?;
+        self.lives.push(heir);
+        Ok(())
+    }
+
+    /// The next process begins, with nothing but what the database tells it.
+    fn begin(&mut self) -> Result<(), String> {
+        let now = self.clock.now();
+        let life = self.database.lives();
+        let Opened { mut epoch, mut former, pulse } = self.database.begin(now)?;
+        if self.bug == Some(Bug::IdsUsedAgain) {
+            epoch = self.first_epoch;
+        }
+        if self.bug == Some(Bug::LeftoversIgnored) {
+            former = optiflow_oms::former::Former { epoch: former.epoch, ..Default::default() };
+        }
         self.door = Rc::new(RefCell::new(Door::new(self.bug)));
         self.slip = Slip::default();
-        let (door, slip) = (self.door.clone(), self.slip.clone());
-        let is_told = self.bug != Some(Bug::LeftoversIgnored);
-        let former = is_told.then(|| self.watch().former(lab::epoch(life), lab::START));
-        let birth = Birth { life, former, clock: &self.clock, tls: self.tls, door, slip };
+        let (door, slip, opened) = (self.door.clone(), self.slip.clone(), Opened { epoch, former, pulse });
+        let birth = Birth { life, opened, clock: &self.clock, tls: self.tls, door, slip };
         self.world = lab::process(self.plan, birth, self.exchange.clone())?;
-        self.lives.push(self.watch().heir());
-        self.halted = None;
-        self.tally.kills += 1;
+        (self.born, self.storage_due) = (now, now);
+        (self.halted, self.giving_up, self.disk_is_full) = (None, None, false);
         Ok(())
     }
 
@@ -189,79 +238,14 @@ impl<'a> Session<'a> {
         self.tally.halts += 1;
     }
 
-    /// The faults have ended: soon everything agrees, and trading goes on.
-    fn converge(&mut self) -> Result<(), String> {
-        self.exchange.borrow_mut().set_faults(self.clock.now(), &Faults::none(self.plan.seed));
-        // A ban, or a minute whose weight a liar used up, is a fault that lasts.
-        let silent = self.exchange.borrow_mut().silent_until(self.clock.now(), LOOPBACK);
-        // And so is the silence that our REST clients keep after a firewall's 403, and an answer that never comes until
-        // the client gives it up: nothing can be agreed on before.
-        let silent = silent.max(self.world.silent_until()).max(self.world.answered_at());
-        self.run_until(silent.unwrap_or(self.clock.now()).max(self.clock.now()))?;
-        self.tally.converged = self.settle()?;
-        Ok(())
-    }
-
-    /// Lets time pass until we and the exchange agree and trading goes on; says how long that took.
-    fn settle(&mut self) -> Result<Duration, String> {
-        let since = self.clock.now();
-        loop {
-            // A pause that the exchange asked for runs longer than this, and says so.
-            let open = self.watch().gate.is_some_and(|(open, why)| open || why == GateReason::RestrictedByExchange);
-            let agreed = self.agree();
-            let gone = self.halted.is_none() || self.entries_open() == 0;
-            if open && gone && agreed.is_ok() {
-                return Ok(Duration::from_nanos(self.clock.now().since(since)));
-            }
-            if self.clock.now() >= since + CONVERGENCE_MAX {
-                let gate = self.watch().gate;
-                return Err(match agreed {
-                    Err(what) => format!("{what}, and so for {CONVERGENCE_MAX:?} of peace"),
-                    Ok(()) if !gone => {
-                        format!("I9: killed, and {} entries are still open in peace", self.entries_open())
-                    }
-                    Ok(()) => format!("I4: the gate is still {gate:?} after {CONVERGENCE_MAX:?} of peace"),
-                });
-            }
-            self.run_until(self.clock.now() + CONVERGENCE_STEP)?;
-        }
-    }
-
-    fn entries_open(&self) -> usize {
-        let exchange = self.exchange.borrow();
-        exchange.core().open_orders(None).iter().filter(|order| !order.placed.reduce_only).count()
-    }
-
-    fn stop(&mut self) -> Result<(), String> {
-        self.world.stop();
-        self.door.borrow_mut().is_stopping = true;
-        let asked = self.clock.now();
-        while self.world.milestones.last() != Some(&Milestone::Stopped) {
-            if self.clock.now() >= asked + STOP_MAX {
-                return Err(format!("I9: not stopped after {STOP_MAX:?}: {:?}", self.world.milestones.last()));
-            }
-            self.run_until(self.clock.now() + CONVERGENCE_STEP)?;
-        }
-        let open = self.exchange.borrow().core().open_orders(None).len();
-        if open > 0 {
-            return Err(format!("I9: stopped with {open} orders open"));
-        }
-        self.agree()
-    }
-
-    fn agree(&self) -> Result<(), String> {
-        let position = self.world.position(SymbolId(0)).unwrap_or_default().qty;
-        let exchange = self.exchange.borrow();
-        truth::agreed(exchange.core(), self.watch(), position)?;
-        ledger::adds_up(exchange.core(), lab::WALLET, self.watch())
-    }
-
-    fn run_until(&mut self, end: Nanos) -> Result<(), String> {
+    pub(super) fn run_until(&mut self, end: Nanos) -> Result<(), String> {
         while self.clock.now() < end {
             let tick = Duration::from_nanos(self.random.u64(1..=nanos_of(self.plan.tick_max).max(1)));
             self.clock.advance_to((self.clock.now() + tick).min(end));
             self.turn();
+            self.store()?;
             self.check()?;
+            self.look_after()?;
         }
         Ok(())
     }
@@ -271,77 +255,79 @@ impl<'a> Session<'a> {
         let mut order = EVERYBODY;
         self.random.shuffle(&mut order);
         for who in order {
-            if self.plan.skip_of_256 == 0 || self.random.u8(..) >= self.plan.skip_of_256 {
+            let is_skipped = self.plan.skip_of_256 != 0 && self.random.u8(..) < self.plan.skip_of_256;
+            if !is_skipped && self.stalled(Some(who)).is_none() {
                 self.world.catch_up(who, self.plan.hearing_steps);
             }
         }
     }
 
-    /// Takes in what our process said.
-    fn hear(&mut self) -> Result<(), String> {
-        let Session { world, lives, trail, clock, .. } = self;
-        let Some(watch) = lives.last_mut() else { return Ok(()) };
-        for event in world.log.drain(..) {
-            if is_telling(&event) {
-                trail.truncate(TRAIL_LEN - 1);
-                trail.push_front(format!("{:.6} {event:?}", clock.now().since(lab::START) as f64 / 1e9));
-            }
-            watch.hear(&event)?;
+    /// Is one of the process, or all of it, stopped now? Since when, and until when?
+    pub(super) fn stalled(&self, who: Option<Who>) -> Option<(Nanos, Nanos)> {
+        if self.plan.stalls.is_empty() || who == Some(Who::Exchange) {
+            return None;
         }
-        Ok(())
-    }
-
-    fn check(&mut self) -> Result<(), String> {
         let now = self.clock.now();
-        let is_second = now >= self.compared + COMPARE_EVERY;
-        if is_second {
-            // What was said since somebody last read the logs counts as said.
-            self.world.hear_logs();
+        let spans = self.plan.stalls.iter().filter(|stall| stall.who.is_none() || stall.who == who);
+        let mut spans = spans.map(|stall| (lab::START + stall.at, lab::START + stall.end()));
+        // A process that was started while its forerunner was stopped runs.
+        spans.find(|(from, until)| *from <= now && now < *until && self.born < *from)
+    }
+
+    /// Storage may step, unless the disk lets it wait.
+    fn store(&mut self) -> Result<(), String> {
+        let now = self.clock.now();
+        let has_room = !self.disk_is_full && self.tally.disks == 0 && now < lab::START + self.plan.span;
+        if has_room && self.plan.disk.full.is_some_and(|at| now >= lab::START + at) {
+            self.disk_is_full = true;
+            self.database.fill_disk(true)?;
         }
-        self.hear()?;
-        let exchange = self.exchange.borrow();
-        let core = exchange.core();
-        lab::bound().check(core)?;
-        ledger::bounded_with_unknowns(core, self.watch(), lab::bound().exposure)?;
-        self.shown.look(now, core, &self.slip)?;
-        if let Some(book) = self.world.book(SymbolId(0)) {
-            self.tally.books += u64::from(ledger::same_book(core, book)?);
+        if now < self.storage_due || self.stalled(None).is_some() {
+            return Ok(());
         }
-        if is_second {
-            truth::none_disowned(core, self.watch())?;
-            truth::at_most_once(core, &self.lives)?;
-            truth::nothing_invented(core, self.watch())?;
-            ledger::adds_up(core, lab::WALLET, self.watch())?;
-            self.nothing_opened()?;
-            self.compared = now;
-        }
-        let manners = &self.door.borrow().manners;
-        manners.check()?;
-        // Who has used up our weight, or banned us, refuses us for what we did not do.
-        let framed = |(fault, count): (Fault, u64)| LIMITS.contains(&fault) && count > 0;
-        if manners.refused > 0 && !exchange.faults_struck().any(framed) {
-            return Err(format!("I12: {} requests were refused for asking too much", manners.refused));
+        let pause = Duration::from_nanos(self.pauses.u64(0..=nanos_of(self.plan.disk.pause_max)));
+        self.storage_due = self.disk_free_at(now).unwrap_or(now + pause);
+        if self.storage_due <= now + pause {
+            self.database.step(now);
         }
         Ok(())
     }
 
-    /// Since the kill by command, and what was on its way then, nothing that opens a position was accepted.
-    fn nothing_opened(&self) -> Result<(), String> {
-        let Some(halted) = self.halted else { return Ok(()) };
-        let exchange = self.exchange.borrow();
-        for order in exchange.core().all_orders(0).into_iter().rev() {
-            if order.created <= halted + ON_ITS_WAY {
-                return Ok(());
+    /// When a write that would begin now comes back, where the disk lets it wait.
+    fn disk_free_at(&self, now: Nanos) -> Option<Nanos> {
+        let spans = self.plan.disk.stalls.iter().map(|(at, span)| (lab::START + *at, lab::START + *at + *span));
+        spans.filter(|(from, until)| *from <= now && now < *until).map(|(_, until)| until).next()
+    }
+
+    /// What the main thread does: a process that cannot write stops in order, says so and ends; it is started again.
+    fn look_after(&mut self) -> Result<(), String> {
+        let now = self.clock.now();
+        if self.stalled(None).is_some() {
+            return Ok(());
+        }
+        let Some(since) = self.giving_up else {
+            if self.database.has_failed() {
+                self.giving_up = Some(now);
+                self.halted = self.halted.or(Some(now));
+                self.door.borrow_mut().is_stopping = true;
+                self.world.stop();
             }
-            if !order.placed.reduce_only {
-                let after = Duration::from_nanos(order.created.since(halted));
-                return Err(format!("I9: {} opens a position {after:?} after the kill", order.placed.client_id));
-            }
+            return Ok(());
+        };
+        let has_ended = matches!(self.world.milestones.last(), Some(Milestone::Stopped | Milestone::StopFailed { .. }));
+        if has_ended || now >= since + GIVING_UP_MAX {
+            self.tally.disks += 1;
+            self.die()?;
         }
         Ok(())
     }
 
-    fn watch(&self) -> &Watch {
+    /// Is the process ending because it cannot write?
+    pub(super) const fn is_giving_up(&self) -> bool {
+        self.giving_up.is_some()
+    }
+
+    pub(super) fn watch(&self) -> &Watch {
         // There is a life from the start on.
         &self.lives[self.lives.len() - 1]
     }
@@ -352,7 +338,7 @@ impl<'a> Session<'a> {
         let struck = exchange.faults_struck().map(|(fault, count)| (fault.name(), count));
         Tally {
             lived: Duration::from_nanos(self.clock.now().since(lab::START)),
-            accepted: core.all_orders(0).len() as u64,
+            accepted: (0..core.listings().len()).map(|symbol| core.all_orders(symbol).len() as u64).sum(),
             fills: core.fills(None).len() as u64,
             refused: self.door.borrow().manners.refused,
             faults: struck.filter(|(_, count)| *count > 0).collect(),
@@ -362,26 +348,11 @@ impl<'a> Session<'a> {
     }
 }
 
-/// Worth a line of the trail?
-const fn is_telling(event: &LogEvent) -> bool {
-    !matches!(event, LogEvent::Signal(_) | LogEvent::Latency { .. } | LogEvent::Report(Report::Usage(_)))
-}
-
 const EVERYBODY: [Who; 6] = [Who::Exchange, Who::Feed, Who::Engine, Who::Risk, Who::Oms, Who::Control];
-/// Faults by which we are refused for what others did.
-const LIMITS: [Fault; 3] = [Fault::TooManyRequests, Fault::Banned, Fault::TooManyOrders];
-/// Keeps the schedule's draws apart from the plan's.
+/// Keeps the schedule's draws apart from the plan's, and storage's from the schedule's.
 const SCHEDULE_SALT: u64 = 0x7475_726e;
-/// Everything agrees so long after the faults ended, and trading goes on.
-const CONVERGENCE_MAX: Duration = Duration::from_secs(10);
-const CONVERGENCE_STEP: Duration = Duration::from_millis(100);
+const STORAGE_SALT: u64 = 0x6469_736b;
 /// Trading in peace before the stop.
 const PEACE: Duration = Duration::from_secs(5);
-/// An orderly stop takes no longer.
-const STOP_MAX: Duration = Duration::from_secs(15);
-/// What risk had let pass when the kill came has arrived after this.
-const ON_ITS_WAY: Duration = Duration::from_secs(1);
-/// Events that a broken rule is shown with.
-const TRAIL_LEN: usize = 40;
-/// Ledgers are compared in full this often.
-const COMPARE_EVERY: Duration = Duration::from_secs(1);
+/// A process that gives up waits no longer than this for its stop.
+const GIVING_UP_MAX: Duration = Duration::from_secs(13);

@@ -2,12 +2,10 @@
 //!
 //! Reads the exchange; changes nothing. Cheap checks run after every step, whole comparisons every second and at the end.
 
-use std::collections::BTreeMap;
-
-use optiflow_base::ids::{OrderId, SymbolId};
-use optiflow_base::money::{Notional, Qty, Side};
+use optiflow_base::ids::{OrderId, SymbolId, TradeId};
+use optiflow_base::money::{Notional, Price, Qty, Side};
 use optiflow_sim::core::Core;
-use optiflow_sim::words::{Order, OrderKey};
+use optiflow_sim::words::{Fill, Order};
 
 use super::watch::Watch;
 
@@ -28,7 +26,7 @@ impl Bound {
         for symbol in 0..core.listings().len() {
             let held = core.position(symbol).qty;
             let (mut buys, mut sells) = (Qty::ZERO, Qty::ZERO);
-            for order in core.open_orders(Some(symbol)).into_iter().filter(|order| !order.placed.reduce_only) {
+            for order in core.open_of(symbol).filter(|order| !order.placed.reduce_only) {
                 match order.placed.side {
                     Side::Buy => buys += order.placed.qty - order.filled,
                     Side::Sell => sells += order.placed.qty - order.filled,
@@ -52,19 +50,22 @@ impl Bound {
 /// # Errors
 /// What is broken, in words.
 pub fn at_most_once(core: &Core, lives: &[Watch]) -> Result<(), String> {
-    let mut seen: BTreeMap<&str, u64> = BTreeMap::new();
+    let mut seen: Vec<(OrderId, u64)> = Vec::new();
     for symbol in 0..core.listings().len() {
         for order in core.all_orders(symbol) {
-            if let Some(other) = seen.insert(&order.placed.client_id, order.id) {
-                return Err(format!("I1: {} was accepted as {other} and as {}", order.placed.client_id, order.id));
-            }
-            wanted(order, lives)?;
+            seen.push((wanted(order, lives)?, order.id));
         }
     }
-    Ok(())
+    // One id has one text: who has the same text has the same id.
+    seen.sort_unstable();
+    match seen.windows(2).find(|pair| pair[0].0 == pair[1].0) {
+        Some(pair) => Err(format!("I1: {} was accepted as {} and as {}", pair[0].0, pair[0].1, pair[1].1)),
+        None => Ok(()),
+    }
 }
 
-fn wanted(order: &Order, lives: &[Watch]) -> Result<(), String> {
+/// The id of an order that somebody wanted.
+fn wanted(order: &Order, lives: &[Watch]) -> Result<OrderId, String> {
     let placed = &order.placed;
     let Some(id) = OrderId::parse(placed.client_id.as_bytes()) else {
         return Err(format!("I1: {} is no id of ours", placed.client_id));
@@ -73,9 +74,17 @@ fn wanted(order: &Order, lives: &[Watch]) -> Result<(), String> {
         return Err(format!("I1: {id} is at the exchange, but nobody wanted it"));
     };
     // The exchange shortens what may only reduce to what there is to reduce.
-    let qty = intent.qty == placed.qty || intent.reduce_only && placed.qty < intent.qty;
-    let same = intent.side == placed.side && intent.price == placed.price && qty;
-    if same { Ok(()) } else { Err(format!("I1: wanted {intent:?}, the exchange has {placed:?}")) }
+    let is_right = |(price, qty): (Price, Qty)| {
+        price == placed.price && (qty == placed.qty || intent.reduce_only && placed.qty < qty)
+    };
+    let asked = lives.last().and_then(|life| life.asked.get(&id)).into_iter().flatten().copied();
+    let same = intent.side == placed.side && asked.chain([(intent.price, intent.qty)]).any(is_right);
+    if same { Ok(id) } else { Err(format!("I1: wanted {intent:?}, the exchange has {placed:?}")) }
+}
+
+/// The exchange's order of an id of ours.
+pub fn order_of(core: &Core, id: OrderId) -> Option<&Order> {
+    std::str::from_utf8(&id.text()).ok().and_then(|client| core.order_of_client(0, client))
 }
 
 /// What we say the exchange refused, it never had: an end is told on proof.
@@ -84,7 +93,7 @@ fn wanted(order: &Order, lives: &[Watch]) -> Result<(), String> {
 /// What is broken, in words.
 pub fn none_disowned(core: &Core, life: &Watch) -> Result<(), String> {
     for id in &life.refused {
-        if let Some(order) = core.order(0, &OrderKey::Client(id.to_string())) {
+        if let Some(order) = order_of(core, *id) {
             return Err(format!("I7: {id} was told refused, and the exchange has it: {:?}", order.status));
         }
     }
@@ -98,10 +107,10 @@ pub fn none_disowned(core: &Core, life: &Watch) -> Result<(), String> {
 pub fn nothing_invented(core: &Core, life: &Watch) -> Result<(), String> {
     let theirs = fills(core);
     for ((symbol, trade), told) in &life.fills {
-        match theirs.get(&(*symbol, trade.0)) {
+        match theirs.get(*symbol, *trade) {
             None => return Err(format!("I3: trade {} was booked and never happened", trade.0)),
-            Some((client, qty)) if *client != told.order.to_string() || *qty != told.qty => {
-                return Err(format!("I3: trade {} was {qty} of {client}, booked as {told:?}", trade.0));
+            Some(Fill { client_id, qty, .. }) if client_id.as_bytes() != told.order.text() || *qty != told.qty => {
+                return Err(format!("I3: trade {} was {qty} of {client_id}, booked as {told:?}", trade.0));
             }
             Some(_) => {}
         }
@@ -116,10 +125,9 @@ pub fn nothing_invented(core: &Core, life: &Watch) -> Result<(), String> {
 pub fn agreed(core: &Core, life: &Watch, position: Qty) -> Result<(), String> {
     nothing_invented(core, life)?;
     let theirs = fills(core);
-    for ((symbol, trade), (client, qty)) in &theirs {
-        let ours = OrderId::parse(client.as_bytes()).is_some_and(|id| life.intents.contains_key(&id));
-        if ours && !life.fills.contains_key(&(*symbol, optiflow_base::ids::TradeId(*trade))) {
-            return Err(format!("I3: trade {trade} of {qty} by {client} was never booked"));
+    for ((symbol, trade), Fill { client_id, qty, .. }) in &theirs.0 {
+        if !life.fills.contains_key(&(*symbol, *trade)) {
+            return Err(format!("I3: trade {} of {qty} by {client_id} was never booked", trade.0));
         }
     }
     let open: Vec<String> = core.open_orders(None).iter().map(|order| order.placed.client_id.clone()).collect();
@@ -141,10 +149,20 @@ pub fn agreed(core: &Core, life: &Watch, position: Qty) -> Result<(), String> {
     if held == position { Ok(()) } else { Err(format!("I4: {held} held, we believe {position}")) }
 }
 
-fn fills(core: &Core) -> BTreeMap<(SymbolId, u64), (String, Qty)> {
+/// The exchange's fills by symbol and trade.
+struct Fills<'a>(Vec<((SymbolId, TradeId), &'a Fill)>);
+
+impl Fills<'_> {
+    fn get(&self, symbol: SymbolId, trade: TradeId) -> Option<&Fill> {
+        let at = self.0.binary_search_by_key(&(symbol, trade), |(key, _)| *key).ok()?;
+        Some(self.0[at].1)
+    }
+}
+
+fn fills(core: &Core) -> Fills<'_> {
     let symbol = |index: usize| SymbolId(u16::try_from(index).unwrap_or(u16::MAX));
-    core.fills(None)
-        .into_iter()
-        .map(|fill| ((symbol(fill.symbol), fill.trade_id), (fill.client_id.clone(), fill.qty)))
-        .collect()
+    let keyed = core.fills(None).into_iter().map(|fill| ((symbol(fill.symbol), TradeId(fill.trade_id)), fill));
+    let mut fills: Vec<_> = keyed.collect();
+    fills.sort_unstable_by_key(|(key, _)| *key);
+    Fills(fills)
 }

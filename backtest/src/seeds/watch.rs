@@ -3,27 +3,27 @@
 //! Reads the log as storage would: intents, reports, gate. Never looks at the exchange: [`super::truth`] compares the two.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::{self, Write};
 
 use optiflow_base::clock::Nanos;
-use optiflow_base::ids::{ExchangeOrderId, OrderId, SymbolId, TradeId};
+use optiflow_base::ids::{OrderId, SymbolId, TradeId};
 use optiflow_base::log::LogEvent;
 use optiflow_base::money::{Price, Qty};
 use optiflow_base::order::{Action, GateReason, NewOrder, OrderChange, OrderEvent, Report};
-use optiflow_oms::former::{Former, FormerOrder, Since};
+
+use super::remembered::{Remembered, UNKNOWN, has_ended};
 
 /// The orders and fills of one life of the process, as it tells them, and of those before it.
 #[derive(Clone, Debug, Default)]
 pub struct Watch {
     /// Everything strategies wanted placed.
     pub intents: BTreeMap<OrderId, NewOrder>,
-    /// When.
-    decided: BTreeMap<OrderId, Nanos>,
+    /// What strategies wanted orders to become: price and quantity, in any order.
+    pub asked: BTreeMap<OrderId, Vec<(Price, Qty)>>,
     /// What became of each order that was sent.
     pub orders: BTreeMap<OrderId, Told>,
     /// Those of them that the exchange refused, as we say.
     pub refused: Vec<OrderId>,
-    /// Those that risk refused to place, or to cancel.
-    denied: BTreeSet<OrderId>,
     /// Those of them that may still trade.
     alive: BTreeSet<OrderId>,
     /// Every trade that was told.
@@ -43,8 +43,6 @@ pub struct Watch {
 pub struct Told {
     /// The exchange has it or had it.
     pub accepted: bool,
-    /// The exchange's id of it.
-    pub exchange_id: Option<ExchangeOrderId>,
     /// It is over.
     pub ended: bool,
     /// Nobody knows whether it lives.
@@ -78,14 +76,15 @@ impl Watch {
         self.hash = fold(self.hash, event);
         match event {
             LogEvent::Intent(intent) => match intent.action {
-                Action::Place(order) => {
-                    self.decided.insert(order.id, intent.decided);
-                    match self.intents.insert(order.id, order) {
-                        Some(_) => Err(format!("I1: the id {} was used for two intents", order.id)),
-                        None => Ok(()),
-                    }
+                Action::Place(order) => match self.intents.insert(order.id, order) {
+                    Some(_) => Err(format!("I1: the id {} was used for two intents", order.id)),
+                    None => Ok(()),
+                },
+                Action::Modify { order, price, qty } => {
+                    self.asked.entry(order).or_default().push((price, qty));
+                    Ok(())
                 }
-                Action::Cancel(_) | Action::Modify { .. } => Ok(()),
+                Action::Cancel(_) => Ok(()),
             },
             LogEvent::Report(Report::Order(event)) => self.order(event),
             LogEvent::Report(Report::Gate { open, reason, .. }) => {
@@ -96,13 +95,11 @@ impl Watch {
                 self.lost += count;
                 Err(format!("I8: {room:?} lost {count} log events to a full ring"))
             }
-            LogEvent::Denied { order, .. } => {
-                self.denied.insert(*order);
-                Ok(())
-            }
             LogEvent::Report(Report::Position { .. } | Report::Wallet { .. } | Report::Usage(_))
+            | LogEvent::Denied { .. }
             | LogEvent::Signal(_)
             | LogEvent::Latency { .. }
+            | LogEvent::Halted { .. }
             | LogEvent::Notice(_) => Ok(()),
         }
     }
@@ -112,39 +109,33 @@ impl Watch {
         self.alive.iter().filter_map(|id| self.orders.get(id).map(|told| (*id, told)))
     }
 
-    /// The watch over the next life of the process: what was told before goes on to hold.
-    #[must_use]
-    pub fn heir(&self) -> Watch {
-        Watch { gate: None, lost: 0, hash: 0, events: 0, ..self.clone() }
-    }
-
-    /// What a database that was told all this tells the life of `epoch` that follows a death: one symbol, first traded
-    /// at `began`.
-    pub fn former(&self, epoch: u32, began: Nanos) -> Former {
-        let has_ended = |id: &OrderId| self.orders.get(id).is_some_and(|told| told.ended);
-        let never_left = |id: &OrderId| self.denied.contains(id) && !self.orders.contains_key(id);
-        let orders = self.intents.iter().filter(|(id, _)| !has_ended(id) && !never_left(id));
-        let order = |(id, order): (&OrderId, &NewOrder)| {
-            let told = self.orders.get(id).copied().unwrap_or_default();
-            let trades = self.fills.iter().filter(|(_, fill)| fill.order == *id).map(|((_, trade), _)| *trade);
-            FormerOrder {
-                symbol: SymbolId(0),
-                order: *order,
-                sent: self.decided.get(id).copied().unwrap_or(began),
-                exchange_id: told.exchange_id,
-                trades: trades.collect(),
-                filled: told.filled,
-            }
-        };
-        let known = self.orders.values().filter_map(|told| told.exchange_id).min();
-        Former {
-            epoch,
-            orders: orders.map(order).collect(),
-            // In the order of their ids, as it must be.
-            ended: self.orders.keys().copied().filter(has_ended).collect(),
-            since: vec![known.map_or(Since::Time(began), Since::Order)],
-            died: true,
+    /// The watch over the next life of the process, which knows what the database remembers and no more; only what was
+    /// told refused stays so, remembered or not.
+    ///
+    /// # Errors
+    /// When the database has what nobody can have written.
+    pub fn heir(&self, remembered: &Remembered) -> Result<Watch, String> {
+        let mut orders: BTreeMap<OrderId, Told> = BTreeMap::new();
+        for (id, row) in &remembered.orders {
+            let (ended, unknown) = (has_ended(row), row.state == UNKNOWN);
+            orders.insert(*id, Told { accepted: true, ended, unknown, filled: row.filled });
         }
+        // What never left is the database's to settle, and nothing that may still trade.
+        let left = remembered.unfinished.iter().filter(|order| self.orders.contains_key(&order.order.id));
+        for order in left {
+            let told = orders.entry(order.order.id).or_default();
+            told.unknown |= !told.accepted;
+        }
+        let known = self.intents.iter().filter(|(id, _)| remembered.knows(**id));
+        Ok(Watch {
+            intents: known.map(|(id, order)| (*id, *order)).collect(),
+            alive: orders.iter().filter(|(_, told)| !told.ended).map(|(id, _)| *id).collect(),
+            orders,
+            refused: self.refused.clone(),
+            asked: self.asked.clone(),
+            fills: remembered.told()?,
+            ..Watch::default()
+        })
     }
 
     fn order(&mut self, event: &OrderEvent) -> Result<(), String> {
@@ -170,9 +161,7 @@ impl Watch {
             change @ (OrderChange::Accepted { .. } | OrderChange::Unknown) if told.ended => {
                 return Err(format!("I7: {id} was over and then {change:?}"));
             }
-            OrderChange::Accepted { exchange_id } => {
-                (told.accepted, told.unknown, told.exchange_id) = (true, false, Some(exchange_id));
-            }
+            OrderChange::Accepted { .. } => (told.accepted, told.unknown) = (true, false),
             OrderChange::Unknown => told.unknown = true,
             change @ (OrderChange::Done
             | OrderChange::Cancelled
@@ -196,7 +185,9 @@ impl Watch {
             | OrderChange::ModifyRefused { .. } => {}
         }
         // The exchange shortens what may only reduce to what there is to reduce.
-        let short = |intent: &NewOrder| !intent.reduce_only && intent.qty > told.filled;
+        let asked = self.asked.get(&id).map_or(&[][..], Vec::as_slice);
+        let least = |qty: Qty| asked.iter().fold(qty, |least, (_, qty)| least.min(*qty));
+        let short = |intent: &NewOrder| !intent.reduce_only && least(intent.qty) > told.filled;
         if event.change == OrderChange::Done && self.intents.get(&id).is_some_and(short) {
             return Err(format!("I7: {id} is done with {} filled", told.filled));
         }
@@ -206,8 +197,20 @@ impl Watch {
 
 /// Folds an event into a hash: the text of an event says all there is of it. Latencies are zero in virtual time.
 fn fold(hash: u64, event: &LogEvent) -> u64 {
-    let text = format!("{event:?}");
-    text.bytes().fold(hash ^ FNV_OFFSET, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(FNV_PRIME))
+    let mut folded = Fnv(hash ^ FNV_OFFSET);
+    // Folding cannot fail.
+    let _ = write!(folded, "{event:?}");
+    folded.0
+}
+
+/// Folds what is written, without keeping it.
+struct Fnv(u64);
+
+impl Write for Fnv {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.0 = text.bytes().fold(self.0, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(FNV_PRIME));
+        Ok(())
+    }
 }
 
 /// FNV-1a, 64 bits.

@@ -32,7 +32,11 @@ impl Digest {
                 self.words(&[2, u64::from(symbol.0), id(*order), at.0, *reason as u64]);
             }
             LogEvent::Report(report) => self.report(report),
-            LogEvent::Signal(_) | LogEvent::Latency { .. } | LogEvent::Notice(_) | LogEvent::Lost { .. } => {}
+            LogEvent::Signal(_)
+            | LogEvent::Latency { .. }
+            | LogEvent::Notice(_)
+            | LogEvent::Halted { .. }
+            | LogEvent::Lost { .. } => {}
         }
     }
 

@@ -23,6 +23,7 @@ pub(super) struct Ears {
     rows: Vec<Row>,
     derived: VecDeque<(Nanos, SymbolId, Mark)>,
     heard: Nanos,
+    marked: Vec<bool>,
     market: Tx<MarketEvent>,
     quotes: Tx<MarketEvent>,
 }
@@ -30,7 +31,18 @@ pub(super) struct Ears {
 impl Ears {
     pub(super) fn new(decks: Decks, symbols: usize, market: Tx<MarketEvent>, quotes: Tx<MarketEvent>) -> Ears {
         let reader = Reader::new(symbols);
-        Ears { decks, reader, rows: Vec::new(), derived: VecDeque::new(), heard: Nanos(0), market, quotes }
+        let (rows, derived, marked) = (Vec::new(), VecDeque::new(), vec![false; symbols]);
+        Ears { decks, reader, rows, derived, heard: Nanos(0), marked, market, quotes }
+    }
+
+    /// Trades heard of a symbol so far.
+    pub(super) fn trades(&self, symbol: SymbolId) -> u64 {
+        self.reader.trades(symbol)
+    }
+
+    /// Was a mark heard of a symbol?
+    pub(super) fn is_marked(&self, symbol: SymbolId) -> bool {
+        self.marked[symbol.index()]
     }
 
     /// When the market last told anything; marks that the exchange derived are not of it.
@@ -116,6 +128,7 @@ impl Ears {
 
     fn push_mark(&mut self, received: Nanos, exch: Nanos, symbol: SymbolId, mark: Mark) {
         let Mark { mark, index, funding_rate, next_funding_ms } = mark;
+        self.marked[symbol.index()] = true;
         let body = MarketBody::Mark { symbol, mark, index, funding_rate, next_funding_ms, event_ms: exch.millis() };
         push(&mut self.market, MarketEvent { received, body });
         push(&mut self.quotes, MarketEvent { received, body });

@@ -1,7 +1,9 @@
 //! Rows of one message → what it says: levels, best prices, a trade, a mark.
 //!
 //! Follows the levels of every book, because rows may remove a range of them and because a market without best prices
-//! still has some. Update ids that a source does not tell are counted here. Never decides anything.
+//! still has some. Update ids that a source does not tell are counted here. A book begins with what is first told of it,
+//! whether or not that is a snapshot: recordings that have none begin with a diff, and their book is what diffs have told
+//! since. Never decides anything.
 
 use std::collections::BTreeMap;
 
@@ -57,6 +59,9 @@ struct Known {
     asks: BTreeMap<Price, Qty>,
     top: [Option<Level>; 2],
     has_tops: bool,
+    /// Levels were told.
+    begun: bool,
+    trades: u64,
     mark: Mark,
 }
 
@@ -89,19 +94,27 @@ impl Reader {
             Kind::Top => self.read_top(rows)?,
             Kind::Trade => {
                 let Row { price, qty, side, .. } = rows[0];
-                Says::Trade { id, price, qty, taker: side.filter(|_| price > Price::ZERO && qty > Qty::ZERO)? }
+                let taker = side.filter(|_| price > Price::ZERO && qty > Qty::ZERO)?;
+                self.symbols[symbol.index()].trades += 1;
+                Says::Trade { id, price, qty, taker }
             }
             Kind::Mark | Kind::Index | Kind::Funding => Says::Mark(self.read_mark(rows)?),
         };
         Some(Message { symbol, exch, local, says })
     }
 
-    /// Gathers the levels; says whether they replace the book.
+    /// Trades told of a symbol so far.
+    pub(super) fn trades(&self, symbol: SymbolId) -> u64 {
+        self.symbols[symbol.index()].trades
+    }
+
+    /// Gathers the levels; says whether they replace the book, as the first ones do.
     fn read_levels(&mut self, rows: &[Row]) -> bool {
         let Reader { symbols, bids, asks } = self;
         bids.clear();
         asks.clear();
-        let mut whole = false;
+        let mut whole =
+            rows.first().is_some_and(|row| !std::mem::replace(&mut symbols[row.symbol.index()].begun, true));
         for row in rows {
             let known = &mut symbols[row.symbol.index()];
             let Some(side) = row.side else {
@@ -197,6 +210,17 @@ mod tests {
             Some(Says::Trade { id, price, taker, .. }) => format!("{id} trade {taker:?} {}", price.units()),
             Some(Says::Mark(mark)) => format!("mark {} {}", mark.mark.units(), mark.funding_rate),
         }
+    }
+
+    #[test]
+    fn a_book_begins_with_the_first_levels_told_of_it_be_they_a_snapshot_or_not() {
+        let (buy, sell) = (Some(Side::Buy), Some(Side::Sell));
+        let mut reader = Reader::new(1);
+        assert_eq!(told(&mut reader, &[row(Kind::Trade, sell, 11, 5, 3)]), "3 trade Sell 11");
+        assert_eq!(told(&mut reader, &[row(Kind::Depth, buy, 9, 1, 70)]), "70 whole 9x1 | ");
+        assert_eq!(told(&mut reader, &[row(Kind::Depth, sell, 10, 2, 71)]), "71 part  | 10x2");
+        let mut reader = Reader::new(1);
+        assert_eq!(told(&mut reader, &[row(Kind::Snapshot, buy, 9, 1, 0)]), "1 whole 9x1 | ");
     }
 
     #[test]

@@ -24,6 +24,7 @@ pub mod observer;
 pub mod rows;
 
 pub use direct::Direct;
+pub use heard::Heard;
 pub use observer::Observer;
 pub use rows::Rows;
 pub use tape::Lane;
@@ -35,6 +36,7 @@ mod digest;
 mod direct;
 mod ears;
 mod gateway;
+mod heard;
 mod message;
 mod playback;
 mod post;
@@ -77,6 +79,8 @@ pub struct Outcome {
     pub end: End,
     /// Every symbol, as we know it.
     pub symbols: Vec<observer::SymbolStanding>,
+    /// What each symbol's strategy had to go by, in the same order.
+    pub heard: Vec<Heard>,
     /// The wallet as last told.
     pub wallet: Notional,
     /// The wallet at the start, with everything since, positions at the last mid.

@@ -12,6 +12,7 @@ use optiflow_base::ids::SymbolId;
 use optiflow_base::log::LogEvent;
 use optiflow_base::ring::Rx;
 use optiflow_base::stage::{Progress, Stage};
+use optiflow_engine::book::BookState;
 use optiflow_engine::engine::{Engine, EngineConfig};
 use optiflow_oms::report::Reporter;
 use optiflow_risk::{Risk, RiskConfig};
@@ -23,6 +24,7 @@ use super::digest::Digest;
 use super::direct::{Direct, Firsthand};
 use super::ears::Ears;
 use super::gateway::Gateway;
+use super::heard::Heard;
 use super::observer::{Best, Flow, Observer};
 use super::playback::{Decks, Playback};
 use super::post::Post;
@@ -51,6 +53,7 @@ pub(super) struct World {
     /// When we last heard or read anything.
     news: Nanos,
     log_events_lost: u64,
+    heard: Vec<Heard>,
 }
 
 impl World {
@@ -90,6 +93,7 @@ impl World {
             next_sample: after(first),
             news: first,
             log_events_lost: 0,
+            heard: vec![Heard::default(); symbols],
         })
     }
 
@@ -117,6 +121,7 @@ impl World {
             answers: self.gateway.counts.answers,
             refusals: self.gateway.counts.refusals,
             tally: self.gateway.counts.tally,
+            heard: self.heard(),
             symbols: self.gateway.books.into_symbols(),
             log_events_lost: self.log_events_lost,
         })
@@ -273,6 +278,7 @@ impl World {
                 }
                 self.gateway.counts.refusals += u64::from(matches!(event, LogEvent::Denied { .. }));
                 if let LogEvent::Intent(intent) = &event {
+                    self.heard[intent.symbol.index()].decisions += 1;
                     observer.decided(intent, best(&self.engine, intent.symbol));
                 }
                 self.digest.log(&event);
@@ -286,8 +292,23 @@ impl World {
     /// Notes the best prices of every book, as the engine has them.
     fn look(&mut self) {
         for symbol in (0..self.symbols).map(SymbolId) {
-            self.gateway.books.see(symbol, best(&self.engine, symbol));
+            let best = best(&self.engine, symbol);
+            let heard = &mut self.heard[symbol.index()];
+            heard.synced |= self.engine.book(symbol).is_some_and(|book| book.state() == BookState::Synced);
+            heard.two_sided |= best.is_some();
+            self.gateway.books.see(symbol, best);
         }
+    }
+
+    /// What each strategy had to go by.
+    fn heard(&self) -> Vec<Heard> {
+        let heard = self.heard.iter().zip((0..self.symbols).map(SymbolId));
+        let counted = |(heard, symbol): (&Heard, SymbolId)| Heard {
+            marked: self.ears.is_marked(symbol),
+            trades: self.ears.trades(symbol),
+            ..*heard
+        };
+        heard.map(counted).collect()
     }
 }
 

@@ -16,6 +16,7 @@ use optiflow_base::instrument::Instrument;
 use optiflow_base::money::{Notional, Price, Qty};
 use optiflow_base::secret::Secret;
 use optiflow_engine::engine::{EngineConfig, EngineSymbol};
+use optiflow_engine::rates::RateLimits;
 use optiflow_engine::strategy::Strategy;
 use optiflow_feed::{FeedConfig, FeedSymbol, Silence};
 use optiflow_oms::binance::sign::ApiKey;
@@ -71,13 +72,16 @@ fn rooms(instrument: Instrument, seed: u64, depth_speed: &str, strategy: Box<dyn
             market: endpoint("/"),
             depth_speed: depth_speed.to_owned(),
             silence: Silence { depth: silence, top: silence, trade: silence, mark: silence },
+            lag_max: Duration::from_secs(2),
             limits: Limits::market(),
             seed,
         },
         engine: EngineConfig {
             symbols: vec![EngineSymbol { instrument, strategy }],
             epoch: 1,
+            rates: RATES,
             sample_every: Duration::from_secs(1),
+            book_age_max: Duration::from_secs(2),
             flow_window: Duration::from_secs(1),
         },
         risk: RiskConfig {
@@ -88,6 +92,8 @@ fn rooms(instrument: Instrument, seed: u64, depth_speed: &str, strategy: Box<dyn
                 open_orders_max: 4,
                 price_band_ppm: 10_000,
             }],
+            total: None,
+            is_lasting: optiflow_oms::binance::outcome::is_lasting,
             orders_ten_seconds: 100,
             orders_minute: 600,
             weight_minute: 1_200,
@@ -113,7 +119,7 @@ fn rooms(instrument: Instrument, seed: u64, depth_speed: &str, strategy: Box<dyn
 
 fn endpoint(path: &str) -> Endpoint {
     let addresses = vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 80))];
-    Endpoint { host: "localhost".to_owned(), port: 80, addresses, path: path.to_owned(), tls: None }
+    Endpoint { host: "localhost".to_owned(), port: 80, addresses, path: path.to_owned(), tls: None, renewal: None }
 }
 
 fn instrument(listing: &Listing) -> Instrument {
@@ -154,3 +160,7 @@ pub fn shared(path: &str) -> Option<PathBuf> {
     }
     Some(full)
 }
+
+/// What strategies see of the limits.
+const RATES: RateLimits =
+    RateLimits { orders_ten_seconds: 300, orders_minute: 1_200, weight_minute: 2_400, reserve_percent: 20 };

@@ -13,6 +13,7 @@ use optiflow_base::instrument::Instrument;
 use optiflow_base::money::{Notional, Price};
 use optiflow_base::secret::Secret;
 use optiflow_engine::engine::{EngineConfig, EngineSymbol};
+use optiflow_engine::rates::RateLimits;
 use optiflow_engine::strategy::Strategy;
 use optiflow_feed::{FeedConfig, FeedSymbol, Silence};
 use optiflow_oms::binance::sign::ApiKey;
@@ -79,13 +80,16 @@ fn rooms(life: u32, instrument: Instrument, strategy: Box<dyn Strategy + Send>) 
             market: endpoint("/"),
             depth_speed: "100ms".to_owned(),
             silence: Silence { depth: SILENCE, top: SILENCE, trade: LONG, mark: LONG },
+            lag_max: Duration::from_secs(2),
             limits: Limits::market(),
             seed,
         },
         engine: EngineConfig {
             symbols: vec![EngineSymbol { instrument, strategy }],
             epoch: FIRST_EPOCH + life,
+            rates: RATES,
             sample_every: Duration::from_secs(1),
+            book_age_max: LONG,
             flow_window: Duration::from_secs(1),
         },
         risk: RiskConfig {
@@ -96,6 +100,8 @@ fn rooms(life: u32, instrument: Instrument, strategy: Box<dyn Strategy + Send>) 
                 open_orders_max: 20,
                 price_band_ppm: 10_000,
             }],
+            total: None,
+            is_lasting: optiflow_oms::binance::outcome::is_lasting,
             orders_ten_seconds: 300,
             orders_minute: 1_200,
             weight_minute: 2_400,
@@ -121,7 +127,7 @@ fn rooms(life: u32, instrument: Instrument, strategy: Box<dyn Strategy + Send>) 
 
 fn endpoint(path: &str) -> Endpoint {
     let addresses = vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 80))];
-    Endpoint { host: "localhost".to_owned(), port: 80, addresses, path: path.to_owned(), tls: None }
+    Endpoint { host: "localhost".to_owned(), port: 80, addresses, path: path.to_owned(), tls: None, renewal: None }
 }
 
 fn instrument(exchange: &Exchange) -> Instrument {
@@ -163,3 +169,6 @@ const API_KEY: &str = "museum";
 const SILENCE: Duration = Duration::from_secs(3);
 /// Longer than any quiet time that is no fault.
 const LONG: Duration = Duration::from_secs(60);
+/// What strategies see of the limits.
+const RATES: RateLimits =
+    RateLimits { orders_ten_seconds: 300, orders_minute: 1_200, weight_minute: 2_400, reserve_percent: 20 };

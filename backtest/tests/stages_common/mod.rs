@@ -17,11 +17,12 @@ use optiflow_base::market::Level;
 use optiflow_base::money::{Notional, Price, Qty, Side};
 use optiflow_base::order::TimeInForce;
 use optiflow_engine::engine::{EngineConfig, EngineSymbol};
+use optiflow_engine::rates::RateLimits;
 use optiflow_engine::strategies::scalping_v1::ScalpingV1;
 use optiflow_engine::strategies::scalping_v1::config::ScalpingConfig;
 use optiflow_engine::strategy::{LimitOrder, Orders, Strategy};
 use optiflow_engine::view::View;
-use optiflow_risk::{RiskConfig, RiskSymbol};
+use optiflow_risk::{RiskConfig, RiskSymbol, TotalLimits};
 use optiflow_sim::core::CoreConfig;
 use optiflow_sim::market::listings;
 use optiflow_sim::market::synthetic::Synthetic;
@@ -64,11 +65,19 @@ pub fn config(
         engine: EngineConfig {
             symbols: instruments.iter().enumerate().map(symbol).collect(),
             epoch: 77,
+            rates: RATES,
             sample_every: Duration::from_secs(1),
+            book_age_max: Duration::from_secs(2),
             flow_window: Duration::from_secs(1),
         },
         risk: RiskConfig {
             symbols: instruments.iter().map(limits).collect(),
+            // As much as all may have together.
+            total: Some(TotalLimits {
+                notional_max: amount(200_000 * instruments.len() as i128),
+                open_orders_max: 100 * instruments.len() as u32,
+            }),
+            is_lasting: optiflow_oms::binance::outcome::is_lasting,
             orders_ten_seconds: 100_000,
             orders_minute: 100_000,
             weight_minute: 100_000,
@@ -270,3 +279,7 @@ pub fn calm(seconds: u64, travel_ms: u64) -> Vec<Row> {
 pub fn level(price: &str, qty: &str) -> Level {
     Level { price: price.parse().unwrap(), qty: qty.parse().unwrap() }
 }
+
+/// What strategies see of the limits.
+const RATES: RateLimits =
+    RateLimits { orders_ten_seconds: 300, orders_minute: 1_200, weight_minute: 2_400, reserve_percent: 20 };
