@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// An error of this room.
 #[derive(Debug)]
@@ -65,6 +66,42 @@ pub enum OmsError {
     },
     /// The account is in hedge mode.
     HedgeMode,
+    /// A symbol is set up in another way than the configuration says, and may not be changed.
+    Settings {
+        /// Which symbol.
+        symbol: String,
+        /// What the configuration asks for.
+        wanted: String,
+        /// What the account has.
+        found: String,
+    },
+    /// A symbol was set up anew, and the account does not show it.
+    SettingsNotApplied {
+        /// Which symbol.
+        symbol: String,
+        /// What was set.
+        wanted: String,
+        /// What the account shows.
+        found: String,
+    },
+    /// A call at start failed in a way that time mends, for longer than is waited.
+    OutOfPatience {
+        /// How it failed last.
+        error: Box<OmsError>,
+        /// How often it was asked.
+        tries: u32,
+        /// How long the start has taken by then.
+        spent: Duration,
+        /// When the exchange allows the next request, where it said so.
+        wait: Option<Duration>,
+    },
+    /// Told to stop while a call at start was being repeated.
+    Interrupted {
+        /// What was being asked.
+        path: &'static str,
+        /// How it failed last.
+        error: Box<OmsError>,
+    },
 }
 
 impl fmt::Display for OmsError {
@@ -119,6 +156,27 @@ impl fmt::Display for OmsError {
             OmsError::HedgeMode => f.write_str(
                 "the account is in hedge mode; switch it to one-way mode (no orders or positions may be open)",
             ),
+            OmsError::Settings { symbol, wanted, found } => write!(
+                f,
+                "{symbol}: the configuration asks for {wanted}; the account has {found}; nothing was changed: change it \
+                 at the exchange, or write apply_settings = true under [[symbol]] {symbol}, which does so at start"
+            ),
+            OmsError::SettingsNotApplied { symbol, wanted, found } => write!(
+                f,
+                "{symbol}: {wanted} was set, and the account shows {found}; change it at the exchange, then start again"
+            ),
+            OmsError::OutOfPatience { error, tries, spent, wait } => {
+                write!(f, "{error}; {tries} tries in {} s of starting did not help", spent.as_secs())?;
+                match wait {
+                    Some(wait) => {
+                        write!(f, ", and the exchange takes requests again in {} s: start again then", wait.as_secs())
+                    }
+                    None => f.write_str(": start again when it answers"),
+                }
+            }
+            OmsError::Interrupted { path, error } => {
+                write!(f, "told to stop while {path} was being asked again ({error}); this session opened nothing")
+            }
         }
     }
 }
@@ -135,7 +193,10 @@ impl std::error::Error for OmsError {
             | OmsError::Answer { .. }
             | OmsError::NoSuchSymbol(_)
             | OmsError::NotTrading { .. }
-            | OmsError::HedgeMode => None,
+            | OmsError::HedgeMode
+            | OmsError::Settings { .. }
+            | OmsError::SettingsNotApplied { .. } => None,
+            OmsError::OutOfPatience { error, .. } | OmsError::Interrupted { error, .. } => Some(error),
         }
     }
 }

@@ -13,6 +13,7 @@ pub mod former;
 pub mod peace;
 pub mod stage;
 pub mod time;
+pub mod weight;
 
 pub mod desk;
 pub mod order;

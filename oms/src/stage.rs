@@ -44,6 +44,7 @@ mod question;
 mod reconcile;
 mod stopping;
 mod watch;
+mod weighing;
 
 pub use dead_man::Countdown;
 pub use placing::LocalCode;
@@ -102,6 +103,8 @@ pub struct Guards {
     pub peace: Peace,
     /// What former sessions left behind at this exchange, by the database; `None` where there is none to ask.
     pub former: Option<Former>,
+    /// Since when no other engine of this database can have sent anything; the stage's own beginning where nobody knows.
+    pub alone_since: Option<Nanos>,
 }
 
 /// The ring ends of the stage.

@@ -1,7 +1,9 @@
 //! All orders of the session in one bounded table, and the trades that were booked.
 //!
 //! An order sits near the slot that its counter names, so it is found without hashing and inserted without
-//! allocation; ended orders stay until their slot is needed, so that a late fill still finds its order.
+//! allocation; ended orders stay until their slot is needed, so that a late fill still finds its order. What is looked at
+//! on the way of a new order is packed tightly beside the slots: a slot has not been touched for thousands of orders, and
+//! waiting for its memory would cost more than sealing the request.
 //! Counts what is live, unknown and doubtful as it goes. Runs on the oms thread.
 
 use std::collections::VecDeque;
@@ -19,10 +21,21 @@ use crate::order::{Effects, Fact, Order, State};
 #[derive(Debug)]
 pub struct Table {
     slots: Vec<Option<Order>>,
+    /// Of each slot, what a search needs.
+    heads: Vec<Option<Head>>,
+    /// The highest id that was ever taken in.
+    newest: Option<OrderId>,
     booked: Vec<Booked>,
     /// The newest trades that were booked as somebody else's: an order of ours may claim one when it is known better.
     foreign: VecDeque<(SymbolId, TradeId)>,
     counts: Counts,
+}
+
+/// Who sits in a slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Head {
+    id: OrderId,
+    live: bool,
 }
 
 /// How many orders are what.
@@ -41,6 +54,8 @@ impl Table {
     pub fn new(symbols: usize) -> Table {
         Table {
             slots: vec![None; SLOTS_LEN],
+            heads: vec![None; SLOTS_LEN],
+            newest: None,
             booked: (0..symbols).map(|_| Booked::new()).collect(),
             foreign: VecDeque::with_capacity(FOREIGN_LEN),
             counts: Counts::default(),
@@ -54,12 +69,12 @@ impl Table {
 
     /// Is there room for an order with this id? False also when the id has been used.
     pub fn has_room(&self, id: OrderId) -> bool {
-        self.find(id).is_none() && self.vacancy(id).is_some()
+        self.room(id).is_some()
     }
 
     /// Takes an order in whose request has just been handed to the socket; false when there is no room.
     pub fn insert(&mut self, symbol: SymbolId, order: &NewOrder, sent: Nanos) -> bool {
-        let Some(at) = self.vacancy(order.id).filter(|_| self.find(order.id).is_none()) else { return false };
+        let Some(at) = self.room(order.id) else { return false };
         // A slot's former order has ended, but its question may still be open: it is given up with it.
         self.count(at, false);
         self.slots[at] = Some(Order::new(symbol, order, sent));
@@ -70,7 +85,7 @@ impl Table {
     /// Follows an order of a former session from now on; false when there is no room.
     pub fn insert_former(&mut self, former: &FormerOrder, now: Nanos) -> bool {
         let id = former.order.id;
-        let Some(at) = self.vacancy(id).filter(|_| self.find(id).is_none()) else { return false };
+        let Some(at) = self.room(id) else { return false };
         for trade in &former.trades {
             self.book(former.symbol, *trade);
         }
@@ -97,14 +112,16 @@ impl Table {
         self.slots.iter().flatten().filter(|order| !order.state().is_end())
     }
 
-    /// Up to `into.len()` orders whose question is due. Looks at every slot when there is a question at all.
+    /// Up to `into.len()` orders whose question is due. Looks at every slot up to the last with a question.
     pub fn due(&self, now: Nanos, into: &mut [Option<OrderId>]) {
         into.fill(None);
         if self.counts.doubtful == 0 {
             return;
         }
         let is_due = |order: &&Order| order.doubt.is_some_and(|doubt| doubt.is_due(now));
-        for (place, order) in into.iter_mut().zip(self.slots.iter().flatten().filter(is_due)) {
+        let doubtful = self.slots.iter().flatten().filter(|order| order.doubt.is_some());
+        let due = doubtful.take(self.counts.doubtful as usize).filter(is_due);
+        for (place, order) in into.iter_mut().zip(due) {
             *place = Some(order.id);
         }
     }
@@ -170,16 +187,27 @@ impl Table {
     }
 
     fn find(&self, id: OrderId) -> Option<usize> {
-        probe(id).find(|&at| self.slots[at].as_ref().is_some_and(|order| order.id == id))
+        probe(id).find(|&at| self.heads[at].is_some_and(|head| head.id == id))
+    }
+
+    /// Where an order with this id would sit.
+    fn room(&self, id: OrderId) -> Option<usize> {
+        // Ids rise: mostly this one is newer than all, and there is nothing to search.
+        let used = self.newest.is_some_and(|newest| id <= newest) && self.find(id).is_some();
+        if used { None } else { self.vacancy(id) }
     }
 
     fn vacancy(&self, id: OrderId) -> Option<usize> {
-        let ended = |at: &usize| self.slots[*at].as_ref().is_none_or(|order| order.state().is_end());
-        probe(id).find(ended)
+        probe(id).find(|&at| self.heads[at].is_none_or(|head| !head.live))
     }
 
+    /// Before and after whatever happens to a slot.
     fn count(&mut self, at: usize, add: bool) {
         let Some(order) = self.slots[at].as_ref() else { return };
+        if add {
+            self.heads[at] = Some(Head { id: order.id, live: !order.state().is_end() });
+            self.newest = self.newest.max(Some(order.id));
+        }
         let of = |truth: bool| u32::from(truth);
         let marks = [
             (&mut self.counts.live, of(!order.state().is_end())),

@@ -30,6 +30,11 @@ impl ExchangeTime {
         self.offset_ns.store(offset_ns, Ordering::Relaxed);
     }
 
+    /// The exchange's time at our `now`.
+    pub fn theirs(&self, now: Nanos) -> Nanos {
+        Nanos(now.0.saturating_add_signed(self.offset()))
+    }
+
     /// The exchange's time at our `now`, in milliseconds.
     pub fn now_ms(&self, now: Nanos) -> u64 {
         now.0.saturating_add_signed(self.offset()) / 1_000_000

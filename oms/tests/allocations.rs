@@ -89,7 +89,7 @@ fn instrument() -> Instrument {
 
 fn endpoint() -> Endpoint {
     let addresses = vec!["127.0.0.1:9001".parse().unwrap()];
-    Endpoint { host: "localhost".to_owned(), port: 9001, addresses, path: "/".to_owned(), tls: None }
+    Endpoint { host: "localhost".to_owned(), port: 9001, addresses, path: "/".to_owned(), tls: None, renewal: None }
 }
 
 struct Rig {
@@ -161,6 +161,8 @@ impl Rig {
                 open_orders_max: 200,
                 price_band_ppm: 50_000,
             }],
+            total: None,
+            is_lasting: optiflow_oms::binance::outcome::is_lasting,
             orders_ten_seconds: 1_000,
             orders_minute: 1_000,
             weight_minute: 2_400,

@@ -6,6 +6,7 @@
 //! Never reads a clock, never speaks a venue's protocol. Which thread: whoever drives it, one at a time.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 
 use optiflow_base::clock::Nanos;
 use optiflow_base::market::Level;
@@ -13,7 +14,7 @@ use optiflow_base::money::{Notional, Price, Qty};
 
 use crate::account::Account;
 use crate::book::Book;
-use crate::core::orders::Orders;
+use crate::core::orders::{Forgotten, Orders};
 use crate::market::{Source, SourceError};
 use crate::matching::rules::{MatchingRules, Queueing};
 use crate::matching::{Hit, Queue, Single, Step};
@@ -128,7 +129,7 @@ impl Core {
     /// A core that has replayed nothing yet.
     ///
     /// # Panics
-    /// When the listings are not the source's, the speed is not a positive number, or the rules need another source: the
+    /// When the listings are not the source's, the speed is not one of [`SPEEDS`], or the rules need another source: the
     /// caller's bug. [`Core::open`] tells the last kindly.
     pub fn new(config: CoreConfig, source: Box<dyn Source>) -> Core {
         match Core::open(config, source) {
@@ -143,9 +144,9 @@ impl Core {
     /// When the queue is to be exact and the source does not know single orders.
     ///
     /// # Panics
-    /// When the listings are not the source's, or the speed is not a positive number: the caller's bug.
+    /// When the listings are not the source's, or the speed is not one of [`SPEEDS`]: the caller's bug.
     pub fn open(config: CoreConfig, mut source: Box<dyn Source>) -> Result<Core, NoSingleOrders> {
-        assert!(config.speed.is_finite() && config.speed > 0.0, "speed {} is not a positive number", config.speed);
+        assert!(SPEEDS.contains(&config.speed), "speed {} is not within {SPEEDS:?}", config.speed);
         assert!(config.listings.len() == source.listings().len(), "one listing per symbol of the source");
         if config.rules.matching.queue == Queueing::Fifo && !source.tell_singles() {
             return Err(NoSingleOrders);
@@ -237,6 +238,16 @@ impl Core {
         self.orders.find(symbol, key)
     }
 
+    /// The newest order of a client id.
+    pub fn order_of_client(&self, symbol: SymbolIndex, client_id: &str) -> Option<&Order> {
+        self.orders.of_client(symbol, client_id)
+    }
+
+    /// Open orders of one symbol, oldest first.
+    pub fn open_of(&self, symbol: SymbolIndex) -> impl Iterator<Item = &Order> {
+        self.orders.open(symbol)
+    }
+
     /// Open orders of one symbol or all, oldest first.
     pub fn open_orders(&self, symbol: Option<SymbolIndex>) -> Vec<&Order> {
         let symbols = symbol.map_or(0..self.markets.len(), |symbol| symbol..symbol + 1);
@@ -253,6 +264,11 @@ impl Core {
     /// All remembered fills of one symbol or all, oldest first.
     pub fn fills(&self, symbol: Option<SymbolIndex>) -> Vec<&Fill> {
         self.orders.fills().filter(|fill| symbol.is_none_or(|symbol| fill.symbol == symbol)).collect()
+    }
+
+    /// How much of the orders and fills is no longer remembered.
+    pub const fn forgotten(&self) -> Forgotten {
+        self.orders.forgotten()
     }
 
     /// Market quantity ahead of an open order at its price.
@@ -312,7 +328,7 @@ impl Core {
         let speed = self.config.speed;
         let scaled = |nanos: u64| if speed == 1.0 { nanos } else { (nanos as f64 / speed) as u64 };
         if at >= first {
-            Nanos(self.config.start.0 + scaled(at.since(first)))
+            Nanos(self.config.start.0.saturating_add(scaled(at.since(first))))
         } else {
             Nanos(self.config.start.0.saturating_sub(scaled(first.since(at))))
         }
@@ -380,6 +396,8 @@ fn replace_stale(levels: &mut Vec<Level>, stale: Vec<Level>) {
     }
 }
 
+/// How many seconds of market may pass in one of the exchange's: slower, and a day takes three years.
+pub const SPEEDS: RangeInclusive<f64> = 1e-3..=1e6;
 /// Clearance fee of a liquidation: `liquidationFee` of BTCUSDT in the exchange's own list, 1.25 %.
 pub const LIQUIDATION_FEE_PPM: i64 = 12_500;
 

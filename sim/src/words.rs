@@ -217,6 +217,8 @@ pub enum OrderKey {
 pub struct Order {
     /// Exchange id, increasing.
     pub id: u64,
+    /// The exchange's own: it closes a position for want of margin.
+    pub liquidates: bool,
     /// What was asked.
     pub placed: Placement,
     /// Where it stands.

@@ -117,7 +117,7 @@ fn an_account_without_margin_is_liquidated_at_the_mark() {
     ];
     assert_eq!(said(&events), expected);
     let closing = core.all_orders(0).pop().unwrap();
-    assert!(closing.is_liquidation() && closing.status == OrderStatus::Filled, "{closing:?}");
+    assert!(closing.liquidates && closing.status == OrderStatus::Filled, "{closing:?}");
     assert_eq!(closing.placed.client_id, format!("autoclose-{}", closing.id));
     assert!(core.position(0).qty.is_zero() && core.open_orders(None).is_empty());
     let wallet = "1000 30 0.1 779.9987".split(' ').map(|part| part.parse::<Notional>().unwrap());

@@ -59,6 +59,14 @@ pub fn meaning(code: i32) -> Meaning {
     by_code(code).1
 }
 
+/// Is a refusal with this code one that the same order meets again tomorrow? Malformed or unsupported requests, and keys and
+/// accounts that are not let in: a person must act.
+pub fn is_lasting(code: i32) -> bool {
+    let malformed =
+        matches!(code, -1106..=-1100 | -1112..=-1111 | -1118..=-1114 | -1120 | -1128..=-1127 | -1130 | -4120);
+    malformed || meaning(code) == Meaning::Key || matches!(code, -4061..=-4060 | -4109)
+}
+
 fn classify_server_error(code: Option<i32>, text: &str) -> Outcome {
     let documented_failure = match code {
         Some(-1008) => true,
@@ -233,6 +241,17 @@ mod tests {
         for code in [-2022, -2024, -2025] {
             assert_eq!(meaning(code), Meaning::Disagreement, "{code}");
         }
+    }
+
+    #[test]
+    fn only_what_waiting_cannot_heal_is_lasting() {
+        for code in [-1102, -1111, -1116, -4120, -2014, -2015, -1022, -4061] {
+            assert!(is_lasting(code), "{code}");
+        }
+        for code in [-2019, -4164, -5022, -2022, -1008, -1015, -1003, -4131, -2027, -1021, -4192, 0, 1, i32::MIN] {
+            assert!(!is_lasting(code), "{code}");
+        }
+        assert!(UNKNOWN.iter().chain(ACCEPTED).all(|code| !is_lasting(*code)));
     }
 
     #[test]

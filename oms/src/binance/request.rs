@@ -9,14 +9,13 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use arrayvec::ArrayVec;
-use optiflow_base::decimal::{self, DECIMALS};
 use optiflow_base::ids::{OrderId, SymbolId};
 use optiflow_base::instrument::Instrument;
-use optiflow_base::money::Side;
+use optiflow_base::money::{Price, Qty, Side};
 use optiflow_base::order::{NewOrder, OrderKind, Terms, TimeInForce};
 
 use crate::binance::sign::{ApiKey, Prepared};
-use crate::binance::text::Digits;
+use crate::binance::text::{Decimals, Digits};
 
 /// The frames of one account.
 pub struct Requests {
@@ -51,11 +50,11 @@ impl Requests {
         timestamp_ms: u64,
     ) -> Result<&[u8], RequestError> {
         let templates = self.symbols.get_mut(symbol.index()).ok_or(RequestError::NoSuchSymbol)?;
-        let qty = templates.qty_text(order.qty.units())?;
+        let qty = templates.qty_text(order.qty)?;
         let (id, timestamp) = (order.id.text(), Digits::new(timestamp_ms));
         match order.kind {
             OrderKind::Limit => {
-                let price = templates.price_text(order.price.units())?;
+                let price = templates.price_text(order.price)?;
                 let holes = [&id, price.as_bytes(), qty.as_bytes(), timestamp.as_bytes()];
                 Ok(templates.places[place_index(order)].write(request, &holes))
             }
@@ -89,7 +88,7 @@ impl Requests {
         timestamp_ms: u64,
     ) -> Result<&[u8], RequestError> {
         let templates = self.symbols.get_mut(symbol.index()).ok_or(RequestError::NoSuchSymbol)?;
-        let (price, qty) = (templates.price_text(terms.price.units())?, templates.qty_text(terms.qty.units())?);
+        let (price, qty) = (templates.price_text(terms.price)?, templates.qty_text(terms.qty)?);
         let (id, timestamp) = (order.text(), Digits::new(timestamp_ms));
         let holes = [&id, price.as_bytes(), qty.as_bytes(), timestamp.as_bytes()];
         Ok(templates.modifies[side_index(side)].write(request, &holes))
@@ -122,10 +121,8 @@ impl Requests {
 
 /// The frames of one symbol.
 struct Templates {
-    price_decimals: usize,
-    price_grain: i64,
-    qty_decimals: usize,
-    qty_grain: i64,
+    price: Decimals,
+    qty: Decimals,
     places: Vec<Template>,
     modifies: [Template; 2],
     cancel: Template,
@@ -152,13 +149,9 @@ impl Templates {
             ];
             Template::new(key, method, params)
         };
-        let grain = |decimals: usize| 10i64.pow((DECIMALS - decimals) as u32);
-        let (price_decimals, qty_decimals) = (instrument.price_decimals(), instrument.qty_decimals());
         Templates {
-            price_decimals,
-            price_grain: grain(price_decimals),
-            qty_decimals,
-            qty_grain: grain(qty_decimals),
+            price: Decimals::new(instrument.price_decimals()),
+            qty: Decimals::new(instrument.qty_decimals()),
             places,
             modifies: [Side::Buy, Side::Sell].map(|side| modify_template(key, &instrument.name, recv_window_ms, side)),
             cancel: of_an_order("order.cancel"),
@@ -166,21 +159,13 @@ impl Templates {
         }
     }
 
-    fn price_text(&self, units: i64) -> Result<decimal::Text, RequestError> {
-        exact_text(units, self.price_decimals, self.price_grain)
+    fn price_text(&self, price: Price) -> Result<Digits, RequestError> {
+        self.price.text(price.units()).ok_or(RequestError::OffGrid)
     }
 
-    fn qty_text(&self, units: i64) -> Result<decimal::Text, RequestError> {
-        exact_text(units, self.qty_decimals, self.qty_grain)
+    fn qty_text(&self, qty: Qty) -> Result<Digits, RequestError> {
+        self.qty.text(qty.units()).ok_or(RequestError::OffGrid)
     }
-}
-
-/// The text of a positive number, refused when a digit would be lost.
-fn exact_text(units: i64, decimals: usize, grain: i64) -> Result<decimal::Text, RequestError> {
-    if units <= 0 || units % grain != 0 {
-        return Err(RequestError::OffGrid);
-    }
-    Ok(decimal::write(units, decimals))
 }
 
 type Style = (&'static str, Option<&'static str>);
@@ -337,18 +322,19 @@ impl Form {
 
     fn fill(&mut self, holes: &[&[u8]]) -> &[u8] {
         assert!(holes.len() + 1 == self.pieces.len(), "every hole is filled");
-        let same_widths = self.places.iter().zip(holes).all(|(place, hole)| place.len() == hole.len());
-        if same_widths && self.places.len() == holes.len() {
-            for (place, hole) in self.places.iter().zip(holes) {
-                self.text[place.clone()].copy_from_slice(hole);
+        if self.places.len() != holes.len() {
+            return self.render(holes);
+        }
+        for (place, hole) in self.places.iter().zip(holes) {
+            if place.len() != hole.len() {
+                return self.render(holes);
             }
-        } else {
-            self.render(holes);
+            self.text[place.clone()].copy_from_slice(hole);
         }
         &self.text
     }
 
-    fn render(&mut self, holes: &[&[u8]]) {
+    fn render(&mut self, holes: &[&[u8]]) -> &[u8] {
         self.text.clear();
         self.places.clear();
         for (index, piece) in self.pieces.iter().enumerate() {
@@ -359,6 +345,7 @@ impl Form {
             }
         }
         assert!(self.text.len() <= FRAME_LEN_MAX, "a frame fits its buffer");
+        &self.text
     }
 }
 

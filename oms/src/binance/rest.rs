@@ -29,6 +29,9 @@ pub struct RestClient {
     key: Option<Arc<ApiKey>>,
     time: ExchangeTime,
     peace: Peace,
+    patience: Patience,
+    /// No call takes longer.
+    call_max: Duration,
     /// Its replies do not reach the room that counts: what they say of our use goes through the peace.
     announces: bool,
 }
@@ -67,13 +70,21 @@ impl RestClient {
             .max_redirects(0)
             .proxy(None)
             .user_agent(USER_AGENT)
-            .timeout_global(Some(CALL_TIMEOUT))
             .timeout_connect(Some(CONNECT_TIMEOUT))
             .max_idle_age(IDLE_AGE_MAX)
             .build()
             .new_agent();
         let base = base.to_owned();
-        Ok(RestClient { agent, base, key, time, peace: Peace::new(), announces: false })
+        Ok(RestClient {
+            agent,
+            base,
+            key,
+            time,
+            peace: Peace::new(),
+            patience: Patience::default(),
+            call_max: CALL_TIMEOUT,
+            announces: false,
+        })
     }
 
     /// The same client, bound by what others of this address are told, and telling them.
@@ -86,6 +97,11 @@ impl RestClient {
     #[must_use]
     pub fn announcing(self) -> RestClient {
         RestClient { announces: true, ..self }
+    }
+
+    /// From now on no call takes longer than this.
+    pub fn limit_calls(&mut self, longest: Duration) {
+        self.call_max = longest.min(CALL_TIMEOUT);
     }
 
     /// Performs the call and waits for its answer; a call that may not be made is answered by ourselves.
@@ -101,9 +117,11 @@ impl RestClient {
         let Some(target) = target(call, self.key.as_deref(), self.time.now_ms(sent)) else {
             return refused(NO_KEY_STATUS, None);
         };
+        self.peace.weight().spend(self.time.theirs(sent), call.weight);
         let answer = self.exchange(call, &format!("{}{target}", self.base));
         let received = clock.now();
-        let Some(mut answer) = answer else {
+        self.patience.learn(matches!(answer, Err(Loss::TimeIsUp)));
+        let Ok(mut answer) = answer else {
             return RestReply { received, ..refused(0, None) };
         };
         if let Some(pause) = pause(answer.status, answer.retry_after) {
@@ -111,24 +129,34 @@ impl RestClient {
             self.peace.keep(Block { until, status: answer.status });
             answer.usage.blocked_until = Some(until);
         }
+        if let Some(used) = answer.usage.weight_minute {
+            self.peace.weight().told(self.time.theirs(sent), self.time.theirs(received), used);
+        }
         if self.announces {
-            self.peace.tell(&answer.usage);
+            self.peace.tell(&Usage { asked: Some(sent), ..answer.usage });
         }
         let Answer { status, usage, body, .. } = answer;
         RestReply { token: call.token, path: call.path, status, body, sent, received, usage }
     }
 
-    /// One request, one answer; `None` when no complete answer came.
-    fn exchange(&self, call: &RestCall, url: &str) -> Option<Answer> {
+    /// One request, one answer, complete or none.
+    fn exchange(&self, call: &RestCall, url: &str) -> Result<Answer, Loss> {
         let mut request = Request::builder().method(call.method.name()).uri(url);
         if let (Auth::Key | Auth::Signed, Some(key)) = (call.auth, &self.key) {
             request = request.header("X-MBX-APIKEY", key.id());
         }
+        let span = Some(self.patience.of(call).min(self.call_max));
         let mut response = match call.method {
-            Method::Get | Method::Delete => self.agent.run(request.body(()).ok()?),
-            Method::Post | Method::Put => self.agent.run(request.body("").ok()?),
+            Method::Get | Method::Delete => {
+                let request = request.body(()).map_err(|_| Loss::Broken)?;
+                self.agent.run(self.agent.configure_request(request).timeout_global(span).build())
+            }
+            Method::Post | Method::Put => {
+                let request = request.body("").map_err(|_| Loss::Broken)?;
+                self.agent.run(self.agent.configure_request(request).timeout_global(span).build())
+            }
         }
-        .ok()?;
+        .map_err(|error| Loss::of(&error))?;
         let (status, headers) = (response.status().as_u16(), response.headers());
         let usage = Usage {
             weight_minute: number(headers, "x-mbx-used-weight-1m"),
@@ -137,8 +165,45 @@ impl RestClient {
             ..Usage::default()
         };
         let retry_after = number(headers, "retry-after").map(|seconds| Duration::from_secs(seconds.into()));
-        let body = response.body_mut().with_config().limit(BODY_LEN_MAX as u64).read_to_vec().ok()?;
-        Some(Answer { status, usage, retry_after, body })
+        let body = response.body_mut().with_config().limit(BODY_LEN_MAX as u64).read_to_vec();
+        let body = body.map_err(|error| Loss::of(&error))?;
+        Ok(Answer { status, usage, retry_after, body })
+    }
+}
+
+/// Why there is no complete answer.
+enum Loss {
+    /// None came in time.
+    TimeIsUp,
+    /// No connection, or it broke.
+    Broken,
+}
+
+impl Loss {
+    fn of(error: &ureq::Error) -> Loss {
+        if matches!(error, ureq::Error::Timeout(_)) { Loss::TimeIsUp } else { Loss::Broken }
+    }
+}
+
+/// How long a call may take. One that may be repeated is soon given up, because a reply that was lost never comes; each
+/// one that was given up lets the next take longer, so that a slow line is none that is dead.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Patience {
+    given_up: u32,
+}
+
+impl Patience {
+    /// How long this call may take.
+    pub fn of(self, call: &RestCall) -> Duration {
+        if call.method == Method::Post && call.path == ORDER {
+            return CALL_TIMEOUT;
+        }
+        (REPEAT_TIMEOUT * 2u32.pow(self.given_up.min(PATIENCE_DOUBLINGS_MAX))).min(CALL_TIMEOUT)
+    }
+
+    /// A call was given up, or came to an end of its own.
+    pub const fn learn(&mut self, given_up: bool) {
+        self.given_up = if given_up { self.given_up.saturating_add(1) } else { 0 };
     }
 }
 
@@ -211,8 +276,14 @@ fn percent_encode(text: &str, into: &mut String) {
 }
 
 const USER_AGENT: &str = concat!("optiflow/", env!("CARGO_PKG_VERSION"));
-/// A whole call, from connecting to the last byte of the body.
+/// A whole call, from connecting to the last byte of the body, at most.
 pub const CALL_TIMEOUT: Duration = Duration::from_secs(10);
+/// One that may be repeated, at first: every question, cancel, countdown and listen key.
+const REPEAT_TIMEOUT: Duration = Duration::from_millis(2_500);
+/// Doublings of it: the longest time of a call is reached.
+const PATIENCE_DOUBLINGS_MAX: u32 = 2;
+/// The one call that must not be repeated: `POST` places an order.
+const ORDER: &str = "/fapi/v1/order";
 /// TCP and TLS.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(4);
 /// Idle connections are not used again after this: servers close them without a word.

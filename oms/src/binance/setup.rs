@@ -3,26 +3,25 @@
 //! Blocking calls of the control thread at start. Every error names the symbol or the call and says what to do;
 //! nothing is assumed that the exchange did not say. Never trades; changes a setting only when it is told to.
 
-use std::fmt::Write as _;
-
 use arrayvec::ArrayString;
 use optiflow_base::clock::Clock;
 use optiflow_base::ids::SymbolName;
 use optiflow_base::instrument::Instrument;
 use optiflow_base::rest::{Auth, Method, QUERY_LEN_MAX, RestCall};
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 
 use crate::binance::json::Exact;
 use crate::binance::outcome::{Outcome, classify};
-use crate::binance::rest::RestClient;
 use crate::binance::truth;
 use crate::error::OmsError;
-use crate::time::{ExchangeTime, TimeSample};
 
+pub use asker::{Asker, START_PATIENCE, Wait};
 pub use exchange_info::rules;
+pub use settings::{SettledSettings, SymbolSettings, WantedSettings, settle_settings};
 
+mod asker;
 mod exchange_info;
+mod settings;
 
 /// What the exchange allows, for the session's symbols.
 #[derive(Clone, Debug)]
@@ -44,50 +43,25 @@ pub struct OrderLimits {
     pub minute: u32,
 }
 
-/// How a symbol is set up in the account.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SymbolSettings {
-    /// Leverage.
-    pub leverage: u32,
-    /// Isolated instead of cross margin.
-    pub isolated: bool,
-}
-
 /// Measures the exchange's clock: the sample with the shortest round trip decides. Signed calls need this first.
-pub fn sync_time(client: &mut RestClient, clock: &impl Clock, time: &ExchangeTime) -> Result<(), OmsError> {
-    let mut best: Option<TimeSample> = None;
-    for _ in 0..TIME_SAMPLES {
-        let call = call(Method::Get, TIME, "", Auth::Open, 1);
-        let reply = client.perform(&call, clock);
-        check(TIME, reply.status, &reply.body)?;
-        let server_ms = truth::server_time(&reply.body).map_err(|error| answer(TIME, &error))?;
-        let sample = TimeSample { sent: reply.sent, received: reply.received, server_ms };
-        if best.is_none_or(|best| sample.round_trip() < best.round_trip()) {
-            best = Some(sample);
-        }
-    }
-    if let Some(best) = best {
-        time.set(best.offset());
-    }
-    Ok(())
+pub fn sync_time<C: Clock>(asker: &mut Asker<'_, C>) -> Result<(), OmsError> {
+    asker.measure_clock()
 }
 
 /// `GET /fapi/v1/exchangeInfo`: the instruments with these names, all trading and settled in `margin_asset`.
-pub fn exchange_rules(
-    client: &mut RestClient,
-    clock: &impl Clock,
+pub fn exchange_rules<C: Clock>(
+    asker: &mut Asker<'_, C>,
     names: &[SymbolName],
     margin_asset: &str,
 ) -> Result<Rules, OmsError> {
-    let reply = client.perform(&call(Method::Get, EXCHANGE_INFO, "", Auth::Open, 1), clock);
-    check(EXCHANGE_INFO, reply.status, &reply.body)?;
+    let reply = asker.ask(&call(Method::Get, EXCHANGE_INFO, "", Auth::Open, 1))?;
     rules(&reply.body, names, margin_asset)
 }
 
 /// `GET /fapi/v1/commissionRate`: fills in what the account pays.
-pub fn fees(client: &mut RestClient, clock: &impl Clock, instruments: &mut [Instrument]) -> Result<(), OmsError> {
+pub fn fees<C: Clock>(asker: &mut Asker<'_, C>, instruments: &mut [Instrument]) -> Result<(), OmsError> {
     for instrument in instruments {
-        let raw: RawCommission = get(client, clock, COMMISSION, &symbol_query(&instrument.name), 20)?;
+        let raw: RawCommission = asker.get(COMMISSION, &symbol_query(&instrument.name), 20)?;
         instrument.maker_fee_ppm = ppm_up(raw.maker_commission_rate.0);
         instrument.taker_fee_ppm = ppm_up(raw.taker_commission_rate.0);
     }
@@ -95,69 +69,15 @@ pub fn fees(client: &mut RestClient, clock: &impl Clock, instruments: &mut [Inst
 }
 
 /// `GET /fapi/v1/positionSide/dual`: the account must be in one-way mode.
-pub fn require_one_way(client: &mut RestClient, clock: &impl Clock) -> Result<(), OmsError> {
-    let raw: RawDual = get(client, clock, DUAL, "", 30)?;
+pub fn require_one_way<C: Clock>(asker: &mut Asker<'_, C>) -> Result<(), OmsError> {
+    let raw: RawDual = asker.get(DUAL, "", 30)?;
     if raw.dual_side_position { Err(OmsError::HedgeMode) } else { Ok(()) }
 }
 
 /// `GET /fapi/v1/rateLimit/order`: the account's own limits, which may be higher than the common ones.
-pub fn order_limits(client: &mut RestClient, clock: &impl Clock) -> Result<OrderLimits, OmsError> {
-    let raw: Vec<RawLimit> = get(client, clock, ORDER_LIMITS, "", 1)?;
+pub fn order_limits<C: Clock>(asker: &mut Asker<'_, C>) -> Result<OrderLimits, OmsError> {
+    let raw: Vec<RawLimit> = asker.get(ORDER_LIMITS, "", 1)?;
     order_limits_of(ORDER_LIMITS, &raw)
-}
-
-/// `GET /fapi/v1/symbolConfig`: leverage and margin type of a symbol.
-pub fn symbol_settings(
-    client: &mut RestClient,
-    clock: &impl Clock,
-    name: &SymbolName,
-) -> Result<SymbolSettings, OmsError> {
-    let rows: Vec<RawSettings> = get(client, clock, SETTINGS, &symbol_query(name), 5)?;
-    let row = rows.iter().find(|row| row.symbol == name.as_str());
-    let row = row.ok_or_else(|| OmsError::Answer { path: SETTINGS, reason: format!("{name} is not in it") })?;
-    Ok(SymbolSettings { leverage: row.leverage, isolated: row.margin_type == "ISOLATED" })
-}
-
-/// `POST /fapi/v1/leverage`: sets the leverage of a symbol.
-pub fn set_leverage(
-    client: &mut RestClient,
-    clock: &impl Clock,
-    name: &SymbolName,
-    leverage: u32,
-) -> Result<(), OmsError> {
-    let mut query = symbol_query(name);
-    // Names have at most 24 characters: it fits.
-    let _ = write!(query, "&leverage={leverage}");
-    change(client, clock, LEVERAGE, &query)
-}
-
-/// `POST /fapi/v1/marginType`: sets cross or isolated margin of a symbol; already being so is fine.
-pub fn set_isolated(
-    client: &mut RestClient,
-    clock: &impl Clock,
-    name: &SymbolName,
-    isolated: bool,
-) -> Result<(), OmsError> {
-    let mut query = symbol_query(name);
-    let _ = write!(query, "&marginType={}", if isolated { "ISOLATED" } else { "CROSSED" });
-    change(client, clock, MARGIN_TYPE, &query)
-}
-
-pub(super) fn get<T: DeserializeOwned>(
-    client: &mut RestClient,
-    clock: &impl Clock,
-    path: &'static str,
-    query: &str,
-    weight: u32,
-) -> Result<T, OmsError> {
-    let reply = client.perform(&call(Method::Get, path, query, Auth::Signed, weight), clock);
-    check(path, reply.status, &reply.body)?;
-    serde_json::from_slice(&reply.body).map_err(|error| answer(path, &error))
-}
-
-fn change(client: &mut RestClient, clock: &impl Clock, path: &'static str, query: &str) -> Result<(), OmsError> {
-    let reply = client.perform(&call(Method::Post, path, query, Auth::Signed, 1), clock);
-    check(path, reply.status, &reply.body)
 }
 
 pub(super) fn call(method: Method, path: &'static str, query: &str, auth: Auth, weight: u32) -> RestCall {
@@ -172,7 +92,7 @@ pub(super) fn symbol_query(name: &SymbolName) -> ArrayString<QUERY_LEN_MAX> {
 }
 
 /// Turns anything but a yes into an error that shows the exchange's words.
-fn check(path: &'static str, status: u16, body: &[u8]) -> Result<(), OmsError> {
+pub(super) fn check(path: &'static str, status: u16, body: &[u8]) -> Result<(), OmsError> {
     if (200..300).contains(&status) {
         return Ok(());
     }
@@ -224,23 +144,10 @@ struct RawDual {
     dual_side_position: bool,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct RawSettings {
-    symbol: String,
-    margin_type: String,
-    leverage: u32,
-}
-
 const TIME: &str = "/fapi/v1/time";
 const EXCHANGE_INFO: &str = "/fapi/v1/exchangeInfo";
 const COMMISSION: &str = "/fapi/v1/commissionRate";
 const DUAL: &str = "/fapi/v1/positionSide/dual";
 const ORDER_LIMITS: &str = "/fapi/v1/rateLimit/order";
-const SETTINGS: &str = "/fapi/v1/symbolConfig";
-const LEVERAGE: &str = "/fapi/v1/leverage";
-const MARGIN_TYPE: &str = "/fapi/v1/marginType";
-/// Samples of the exchange's clock at start.
-const TIME_SAMPLES: usize = 5;
 /// A ratio of 10⁻⁸ in ppm.
 const UNITS_PER_PPM: i64 = 100;

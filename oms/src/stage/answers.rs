@@ -23,7 +23,7 @@ impl<C: Clock> Core<C> {
         }
         let usage = binding(reply.usage, reply.status);
         if usage != Usage::default() {
-            self.desk.reporter.send(Report::Usage(usage));
+            self.desk.reporter.send(Report::Usage(Usage { asked: Some(reply.sent), ..usage }));
         }
         let Some(purpose) = self.calls.answered(reply.token) else { return };
         let error = if reply.is_ok() { truth::ErrorTruth::default() } else { truth::error(&reply.body) };

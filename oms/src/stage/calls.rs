@@ -57,6 +57,8 @@ pub struct Calls {
     waiting: ArrayVec<Waiting, CALLS_MAX>,
     next_token: u64,
     blocked_until: Nanos,
+    /// Weight that calls which can wait may use.
+    room: u32,
 }
 
 #[derive(Clone, Copy)]
@@ -69,7 +71,7 @@ struct Waiting {
 impl Calls {
     /// Asks through this ring.
     pub fn new(ring: Tx<RestCall>) -> Calls {
-        Calls { ring, waiting: ArrayVec::new(), next_token: 1, blocked_until: Nanos(0) }
+        Calls { ring, waiting: ArrayVec::new(), next_token: 1, blocked_until: Nanos(0), room: u32::MAX }
     }
 
     /// Asks; false when it cannot be asked now.
@@ -78,12 +80,16 @@ impl Calls {
             return false;
         }
         let (method, path, auth, weight) = shape(purpose);
+        if weight > self.room && can_wait(purpose) {
+            return false;
+        }
         let call = RestCall { token: self.next_token, method, path, query, auth, weight };
         if self.ring.push(call).is_err() {
             return false;
         }
         self.waiting.push(Waiting { token: self.next_token, purpose, asked: now });
         self.next_token += 1;
+        self.room = self.room.saturating_sub(weight);
         true
     }
 
@@ -105,6 +111,11 @@ impl Calls {
         self.waiting.retain(|waiting| !is_one(waiting.purpose));
     }
 
+    /// How much weight calls that can wait may use from now on.
+    pub const fn set_room(&mut self, weight: u32) {
+        self.room = weight;
+    }
+
     /// Asks nothing until then.
     pub fn block(&mut self, until: Nanos) {
         self.blocked_until = self.blocked_until.max(until);
@@ -118,6 +129,28 @@ pub fn symbol_query(name: &str, rest: std::fmt::Arguments<'_>) -> ArrayString<QU
     let fits = write!(query, "symbol={name}{rest}").is_ok();
     assert!(fits, "a query of ours fits");
     query
+}
+
+/// What is not asked for while weight is short: everything but what ends orders or keeps the session's guards alive.
+const fn can_wait(purpose: Purpose) -> bool {
+    match purpose {
+        Purpose::KeepAlive
+        | Purpose::CancelOne
+        | Purpose::CancelAll(_)
+        | Purpose::Wind(_)
+        | Purpose::LetDown(_) => false,
+        Purpose::Time
+        | Purpose::ListenKey
+        | Purpose::OpenOrders(_)
+        | Purpose::AllOpenOrders
+        | Purpose::IsListed(_)
+        | Purpose::Query(_)
+        | Purpose::OrderTrades(_)
+        | Purpose::Catalogue(_)
+        | Purpose::Trades(_)
+        | Purpose::Positions
+        | Purpose::Balance => true,
+    }
 }
 
 const fn shape(purpose: Purpose) -> (Method, &'static str, Auth, u32) {
@@ -173,5 +206,9 @@ mod tests {
         calls.block(Nanos(500));
         assert!(!calls.ask(Nanos(499), Purpose::Time, ArrayString::new()), "silence was asked for");
         assert!(calls.ask(Nanos(500), Purpose::Time, ArrayString::new()));
+        calls.set_room(9);
+        assert!(calls.ask(Nanos(500), Purpose::Positions, ArrayString::new()));
+        assert!(!calls.ask(Nanos(500), Purpose::Balance, ArrayString::new()), "weight is short");
+        assert!(calls.ask(Nanos(500), Purpose::CancelOne, ArrayString::new()), "what ends orders is never held up");
     }
 }

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use arrayvec::ArrayVec;
-use optiflow_base::clock::Nanos;
+use optiflow_base::clock::{Nanos, nanos_of};
 
 use crate::time::TimeSample;
 
@@ -18,12 +18,25 @@ pub struct ClockSync {
     asked: bool,
     /// A measurement has been completed since the start.
     pub synced: bool,
+    /// How far the last measurement may be off, and when it was made.
+    error_ns: u64,
+    measured: Nanos,
+    /// It was told that the clock is uncertain.
+    alarmed: bool,
 }
 
 impl ClockSync {
     /// Due at once.
     pub const fn new() -> ClockSync {
-        ClockSync { samples: ArrayVec::new_const(), due: Nanos(0), asked: false, synced: false }
+        ClockSync {
+            samples: ArrayVec::new_const(),
+            due: Nanos(0),
+            asked: false,
+            synced: false,
+            error_ns: 0,
+            measured: Nanos(0),
+            alarmed: false,
+        }
     }
 
     /// Is it time to ask?
@@ -43,11 +56,27 @@ impl ClockSync {
         if !self.samples.is_full() {
             return None;
         }
-        let best = self.samples.iter().min_by_key(|sample| sample.round_trip()).map(TimeSample::offset);
+        let best = self.samples.iter().min_by_key(|sample| sample.round_trip()).copied()?;
         self.samples.clear();
-        self.due = now + MEASURE_EVERY;
         self.synced = true;
-        best
+        (self.error_ns, self.measured) = (best.round_trip() / 2, now);
+        self.due = now + if self.is_certain(now) { MEASURE_EVERY } else { RETRY_PAUSE };
+        Some(best.offset())
+    }
+
+    /// Is the exchange's clock known well enough for orders whose time it judges? A measurement is off by half its
+    /// round trip at most, and both clocks drift from then on.
+    pub fn is_certain(&self, now: Nanos) -> bool {
+        let drift = now.since(self.measured) / 1_000_000 * DRIFT_MAX_PPM;
+        self.synced && self.error_ns.saturating_add(drift) <= nanos_of(UNCERTAINTY_MAX)
+    }
+
+    /// Milliseconds by which the clock may be off, when it has just become uncertain.
+    pub fn take_alarm(&mut self, now: Nanos) -> Option<u64> {
+        let uncertain = self.synced && !self.is_certain(now);
+        let news = uncertain && !self.alarmed;
+        self.alarmed = uncertain;
+        news.then_some(self.error_ns / 1_000_000)
     }
 
     /// No usable answer: a little later again.
@@ -66,7 +95,12 @@ impl ClockSync {
 const SAMPLES_LEN: usize = 5;
 /// From one measurement to the next.
 const MEASURE_EVERY: Duration = Duration::from_secs(60);
-/// After a failed sample.
+/// An exchange's clock that may be off by more is no clock: entries wait until it is known better. Timestamps are taken
+/// up to a second ahead and a receive window behind.
+const UNCERTAINTY_MAX: Duration = Duration::from_millis(500);
+/// How fast two clocks drift apart at most, far beyond what quartz does.
+const DRIFT_MAX_PPM: u64 = 200;
+/// After a failed sample, or a measurement that is too uncertain.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
@@ -94,5 +128,25 @@ mod tests {
         assert!(sync.is_due(Nanos::from_millis(2_000)));
         sync.failed(Nanos::from_millis(2_000));
         assert!(!sync.is_due(Nanos::from_millis(2_999)) && sync.is_due(Nanos::from_millis(3_000)));
+    }
+
+    #[test]
+    fn a_clock_that_is_measured_badly_or_too_long_ago_is_uncertain_and_told_once() {
+        let mut sync = ClockSync::new();
+        let now = Nanos::from_millis(10_000);
+        assert!(!sync.is_certain(now) && sync.take_alarm(now).is_none(), "a start is no alarm");
+        for _ in 0..SAMPLES_LEN {
+            sync.sampled(now, sample(8_000, 1_200));
+        }
+        assert!(sync.synced && !sync.is_certain(now));
+        assert_eq!((sync.take_alarm(now), sync.take_alarm(now)), (Some(600), None));
+        assert!(!sync.is_due(now) && sync.is_due(now + RETRY_PAUSE), "measured again soon");
+        for _ in 0..SAMPLES_LEN {
+            sync.sampled(now, sample(9_900, 100));
+        }
+        assert!(sync.is_certain(now) && sync.take_alarm(now).is_none());
+        let (half, whole) = (Duration::from_secs(1_125), Duration::from_secs(2_251));
+        assert!(sync.is_certain(now + half) && !sync.is_certain(now + whole), "both clocks drift");
+        assert!(sync.take_alarm(now + whole).is_some());
     }
 }

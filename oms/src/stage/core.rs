@@ -26,6 +26,7 @@ use super::reconcile::Reconcile;
 use super::reconcile::recovery::Recovery;
 use super::stopping::Stopping;
 use super::watch::Watch;
+use super::weighing::Weighing;
 use crate::binance::request::Requests;
 use crate::binance::sign::ApiKey;
 use crate::desk::{Desk, FIRST_QUERY};
@@ -58,6 +59,7 @@ pub struct Core<C> {
     /// What the REST clients know together, and how much of it we have heard.
     pub(super) peace: Peace,
     pub(super) peace_seen: u64,
+    pub(super) weighing: Weighing,
     /// The order socket in use; the other one, if there is one, is the spare.
     pub(super) line: Line,
     /// Requests are taken on the socket in use: connected, and logged on where the key needs that.
@@ -119,13 +121,14 @@ impl<C: Clock> Core<C> {
             clock_sync: ClockSync::new(),
             listen_key: ListenKey::new(&config.private.path),
             reconcile: Reconcile::new(symbols),
-            recovery: Recovery::new(config.guards.former, now, recv_window),
+            recovery: Recovery::new(config.guards.former, config.guards.alone_since.unwrap_or(now), recv_window),
             stopping: None,
             gate: Gate::new(),
             dead_man: DeadMan::new(config.guards.countdown, symbols),
             storage: config.guards.storage,
             peace: config.guards.peace,
             peace_seen: 0,
+            weighing: Weighing::default(),
             line: Line::First,
             orders_ready: false,
             spare_ready: false,
@@ -212,6 +215,7 @@ impl<C: Clock> Core<C> {
         self.look_after_doubts(now, socket);
         self.look_after_session(now);
         self.look_after_peace(now);
+        self.look_after_weight(now);
         self.look_after_dead_man(now);
         if self.stopping.is_some() {
             self.look_after_stopping(now, socket);

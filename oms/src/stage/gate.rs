@@ -26,6 +26,14 @@ impl Gate {
 
 impl<C: Clock> Core<C> {
     pub(super) fn look_after_gate(&mut self, now: Nanos) {
+        if let Some(off_ms) = self.clock_sync.take_alarm(now) {
+            let off_ms = i64::try_from(off_ms).unwrap_or(i64::MAX);
+            self.desk.reporter.notice(
+                now,
+                "exchange clock is uncertain: no new risk until it is measured well, ms",
+                off_ms,
+            );
+        }
         if self.desk.reporter.lost() > 0 {
             self.fail(now, "a report was lost: rings are too small; restart with larger ones");
         }
@@ -53,6 +61,7 @@ impl<C: Clock> Core<C> {
             (!self.orders_ready, GateReason::OrderSocketDown),
             (!self.user_is_ready(), GateReason::UserStreamDown),
             (!self.reconcile.is_done(), GateReason::InDoubt),
+            (!self.clock_sync.is_certain(now), GateReason::InDoubt),
             (self.desk.table.counts().unknown > 0, GateReason::InDoubt),
             (self.desk.contradicted || self.desk.reporter.is_backlogged(), GateReason::InDoubt),
             (now < self.restricted_until, GateReason::RestrictedByExchange),

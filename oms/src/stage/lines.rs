@@ -13,6 +13,7 @@ use optiflow_wire::transport::Dialer;
 
 use super::core::Core;
 use super::pending::{Asked, Line};
+use super::weighing::{HANDSHAKE_WEIGHT, LOGON_WEIGHT};
 use crate::desk::{FIRST_QUERY, LOST_QUERY};
 
 impl<C: Clock> Core<C> {
@@ -20,6 +21,7 @@ impl<C: Clock> Core<C> {
     pub(super) fn order_socket_up<D: Dialer>(&mut self, now: Nanos, line: Line, socket: &mut Connection<D>) {
         let what = if line == self.line { "order socket is up" } else { "spare order socket is up" };
         self.desk.reporter.notice(now, what, 0);
+        self.weighs(now, HANDSHAKE_WEIGHT);
         if !self.key.has_session() {
             self.set_ready(line, true);
             return;
@@ -33,7 +35,10 @@ impl<C: Clock> Core<C> {
         };
         let frame = self.requests.logon(number, self.time.now_ms(now));
         match socket.send_text(now, frame) {
-            Ok(()) => self.pending.sent(Asked::Logon, line, now),
+            Ok(()) => {
+                self.pending.sent(Asked::Logon, line, now);
+                self.weighs(now, LOGON_WEIGHT);
+            }
             Err(_) => self.logon_failed[line.index()] = true,
         }
     }

@@ -84,8 +84,8 @@ impl Pending {
 
     /// The number of the next request; `None` while too many are on their way.
     pub fn next_number(&self) -> Option<u64> {
-        let free = self.slots[slot(self.next)].as_ref().is_none_or(|request| request.late);
-        free.then_some(self.next)
+        // Whatever waits is no older than `oldest`, so the slot itself, which nobody has touched for long, is not looked at.
+        (self.next - self.oldest < SLOTS_LEN as u64).then_some(self.next)
     }
 
     /// The request with the number given by `next_number` has been handed to the socket.

@@ -14,6 +14,7 @@ use optiflow_wire::connection::Connection;
 use optiflow_wire::transport::Dialer;
 
 use super::core::{BANNED, Core, LIMITED};
+use super::weighing::CANCEL_WEIGHT;
 use super::pending::{Asked, Request};
 use crate::binance::outcome::{Meaning, Outcome, meaning};
 use crate::binance::reply::{self, Reply};
@@ -149,6 +150,7 @@ impl<C: Clock> Core<C> {
         socket.send_text(now, frame).map_err(|_| LocalCode::NotSent)?;
         let written = self.clock.now();
         self.pending.sent(Asked::Cancel(id), self.line, written);
+        self.weighs(now, CANCEL_WEIGHT);
         self.desk.table.change(id, |order| order.cancelling = true);
         self.desk.reporter.order(written, 0, symbol, id, OrderChange::CancelSent);
         Ok(written)
@@ -173,11 +175,12 @@ impl<C: Clock> Core<C> {
             return;
         };
         self.owes_answers = false;
-        self.on_usage(now, &reply);
+        let request = reply.id.and_then(|number| self.pending.answered(number));
+        self.on_usage(now, request.as_ref(), &reply);
         if let Some(code) = reply.code {
             self.on_code(now, code);
         }
-        match reply.id.and_then(|number| self.pending.answered(number)) {
+        match request {
             Some(request) => self.on_answered(now, &request, &reply),
             None => self.desk.reporter.notice(now, "answer to no request of ours", reply.code.unwrap_or(0).into()),
         }
@@ -264,7 +267,7 @@ impl<C: Clock> Core<C> {
         }
     }
 
-    fn on_usage(&mut self, now: Nanos, reply: &Reply) {
+    fn on_usage(&mut self, now: Nanos, request: Option<&Request>, reply: &Reply) {
         let limited = matches!(reply.status, BANNED | LIMITED);
         let mut usage = reply.usage;
         if limited {
@@ -281,6 +284,8 @@ impl<C: Clock> Core<C> {
             }
         }
         if usage != Usage::default() {
+            usage.asked = request.map(|request| request.sent);
+            self.heard_weight(now, &usage);
             self.desk.reporter.send(Report::Usage(usage));
         }
     }

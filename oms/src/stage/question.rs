@@ -13,6 +13,7 @@ use super::calls::{Purpose, symbol_query};
 use super::core::Core;
 use super::pending::Asked;
 use super::reconcile::usable;
+use super::weighing::STATUS_WEIGHT;
 use crate::binance::outcome::{Outcome, classify};
 use crate::binance::reply::Reply;
 use crate::binance::truth::{self, Status};
@@ -31,6 +32,7 @@ impl<C: Clock> Core<C> {
         let sent = socket.send_text(now, frame).is_ok();
         if sent {
             self.pending.sent(Asked::Status(id), self.line, now);
+            self.weighs(now, STATUS_WEIGHT);
         }
         sent
     }

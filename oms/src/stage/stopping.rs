@@ -185,6 +185,9 @@ impl<C: Clock> Core<C> {
         }
         if !(stopping.deleted && stopping.ours.is_empty()) {
             stopping.delete();
+        } else if !self.recovery.is_settled(now) {
+            // A request of the session that died may still arrive: what is open then is to be seen.
+            stopping.list(self.recovery.settled_at());
         } else if self.is_quiet() {
             let running = self.dead_man.running().collect();
             self.with_stopping(|stopping| {

@@ -17,6 +17,7 @@ mod silence;
 mod spare;
 mod stop;
 mod trade;
+mod weight;
 mod world;
 
 use super::*;

@@ -324,3 +324,32 @@ fn orders_are_found_by_what_is_known_of_them() {
     assert_eq!(due, [Some(id(1)), None]);
     assert!(!table.book_foreign(SymbolId(9), TradeId(1)), "a stranger's symbol books nothing");
 }
+
+proptest::proptest! {
+    /// What is packed for the search says the same as the slots themselves, whatever happened before.
+    #[test]
+    fn the_packed_heads_say_what_the_slots_say(steps in proptest::collection::vec((0u32..40, 0u32..3, 0u8..4), 0..300)) {
+        let mut table = Table::new(1);
+        // Counters that share a few slots, of several sessions, taken in any order.
+        for (counter, lap, what) in steps {
+            let id = OrderId::new(5 + lap, counter % 8 + counter / 8 * SLOTS_LEN as u32);
+            let slow = probe(id).find(|&at| table.slots[at].as_ref().is_some_and(|order| order.id == id));
+            let free = probe(id).find(|&at| table.slots[at].as_ref().is_none_or(|order| order.state().is_end()));
+            proptest::prop_assert_eq!(table.find(id), slow);
+            proptest::prop_assert_eq!(table.has_room(id), slow.is_none() && free.is_some());
+            match what {
+                0 | 1 => {
+                    let taken = table.insert(SYMBOL, &NewOrder { id, ..new_order(0) }, Nanos(0));
+                    proptest::prop_assert_eq!(taken, slow.is_none() && free.is_some());
+                    proptest::prop_assert!(!taken || table.find(id) == free);
+                }
+                2 => {
+                    table.learn(id, Fact::Refused { code: -1 });
+                }
+                _ => {
+                    table.learn(id, exists(0));
+                }
+            }
+        }
+    }
+}

@@ -74,6 +74,12 @@ impl Exchange {
         self.house.limits.silent_until(now, peer)
     }
 
+    /// What it has counted: weight of `peer` in this minute, orders of the account in these ten seconds and this minute.
+    pub fn used(&mut self, now: Nanos, peer: IpAddr) -> (u32, u32, u32) {
+        let (ten_seconds, minute) = self.house.limits.orders(now);
+        (self.house.limits.weight(now, peer), ten_seconds, minute)
+    }
+
     /// Is a new connection refused now? Whoever accepts connections asks before anything else.
     pub fn refuses_connects(&self, now: Nanos) -> bool {
         self.house.desk.liar.refuses_connects(now)

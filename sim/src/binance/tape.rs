@@ -197,8 +197,9 @@ impl SymbolTape {
 
     fn trade(&mut self, trade: Trade) -> Option<AggTrade> {
         keep(&mut self.trades, trade, TRADES_MAX);
+        let quote = trade.price.times(trade.qty);
         for bars in &mut self.bars {
-            bars.trade(&trade);
+            bars.trade(&trade, quote);
         }
         if let Some(making) = &mut self.making
             && making.price == trade.price

@@ -61,6 +61,7 @@ impl Core {
         let id = self.orders.next_id();
         let order = Order {
             id,
+            liquidates: true,
             placed: Placement { client_id: format!("{AUTOCLOSE}{id}"), ..placed },
             status: OrderStatus::New,
             filled: Qty::ZERO,
@@ -120,14 +121,7 @@ impl Core {
     }
 }
 
-impl Order {
-    /// Does it close a position for want of margin, as far as its client id tells?
-    pub fn is_liquidation(&self) -> bool {
-        self.placed.client_id.starts_with(AUTOCLOSE)
-    }
-}
-
-/// How the client ids of orders that liquidate begin.
-pub const AUTOCLOSE: &str = "autoclose-";
+/// How the client ids of orders that liquidate begin; a client may choose such a one as well.
+const AUTOCLOSE: &str = "autoclose-";
 /// `er` of orders that ended because the account was liquidated.
 const REASON_LIQUIDATED: u8 = 5;

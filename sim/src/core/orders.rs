@@ -10,6 +10,17 @@ use optiflow_base::money::{Notional, Side};
 
 use crate::words::{Fill, Order, OrderKey, OrderStatus, SymbolIndex};
 
+/// What was forgotten, so that whoever compares knows where the memory begins.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Forgotten {
+    /// Ended orders.
+    pub orders: u64,
+    /// Fills: all up to `last_trade_id`.
+    pub fills: u64,
+    /// The newest trade that is forgotten; zero while none is.
+    pub last_trade_id: u64,
+}
+
 /// Orders by id, by client id and by being open; fills in order.
 #[derive(Debug)]
 pub struct Orders {
@@ -24,6 +35,7 @@ pub struct Orders {
     reducing: Vec<usize>,
     ended: VecDeque<u64>,
     fills: VecDeque<Fill>,
+    forgotten: Forgotten,
     next_order: u64,
     next_trade: u64,
 }
@@ -40,6 +52,7 @@ impl Orders {
             reducing: vec![0; symbols],
             ended: VecDeque::new(),
             fills: VecDeque::new(),
+            forgotten: Forgotten::default(),
             next_order: first,
             next_trade: first,
         }
@@ -87,8 +100,11 @@ impl Orders {
 
     /// Keeps a fill.
     pub fn add_fill(&mut self, fill: Fill) {
-        if self.fills.len() == FILLS_MAX {
-            self.fills.pop_front();
+        if self.fills.len() == FILLS_MAX
+            && let Some(oldest) = self.fills.pop_front()
+        {
+            self.forgotten.fills += 1;
+            self.forgotten.last_trade_id = oldest.trade_id;
         }
         self.fills.push_back(fill);
     }
@@ -100,17 +116,20 @@ impl Orders {
 
     /// The order a client names: by id, or the newest with that client id.
     pub fn find(&self, symbol: SymbolIndex, key: &OrderKey) -> Option<&Order> {
-        let id = match key {
-            OrderKey::Id(id) => id,
-            OrderKey::Client(client_id) => self.by_client.get(symbol)?.get(client_id)?,
-        };
-        self.by_id.get(id).filter(|order| order.placed.symbol == symbol)
+        match key {
+            OrderKey::Id(id) => self.by_id.get(id).filter(|order| order.placed.symbol == symbol),
+            OrderKey::Client(client_id) => self.of_client(symbol, client_id),
+        }
+    }
+
+    /// The newest order with that client id.
+    pub fn of_client(&self, symbol: SymbolIndex, client_id: &str) -> Option<&Order> {
+        self.by_id.get(self.by_client.get(symbol)?.get(client_id)?)
     }
 
     /// Is an open order of that client id there?
     pub fn is_client_id_open(&self, symbol: SymbolIndex, client_id: &str) -> bool {
-        let newest = self.by_client[symbol].get(client_id).and_then(|id| self.by_id.get(id));
-        newest.is_some_and(|order| order.status.is_open())
+        self.of_client(symbol, client_id).is_some_and(|order| order.status.is_open())
     }
 
     /// Open orders of a symbol, oldest first.
@@ -143,6 +162,11 @@ impl Orders {
         self.fills.iter()
     }
 
+    /// What is no longer remembered.
+    pub const fn forgotten(&self) -> Forgotten {
+        self.forgotten
+    }
+
     fn forget_oldest(&mut self, newest: u64) {
         if self.ended.len() <= ENDED_ORDERS_MAX {
             return;
@@ -150,6 +174,7 @@ impl Orders {
         let Some(id) = self.ended.pop_front() else { return };
         assert!(id != newest, "the history is longer than one order");
         let Some(order) = self.by_id.remove(&id) else { return };
+        self.forgotten.orders += 1;
         let by_client = &mut self.by_client[order.placed.symbol];
         if by_client.get(&order.placed.client_id) == Some(&id) {
             by_client.remove(&order.placed.client_id);
@@ -173,6 +198,63 @@ impl OrderStatus {
 }
 
 /// Ended orders that are remembered.
-const ENDED_ORDERS_MAX: usize = 100_000;
+pub const ENDED_ORDERS_MAX: usize = 100_000;
 /// Fills that are remembered.
-const FILLS_MAX: usize = 500_000;
+pub const FILLS_MAX: usize = 500_000;
+
+#[cfg(test)]
+mod tests {
+    use optiflow_base::money::{Price, Qty};
+    use optiflow_base::order::{OrderKind, TimeInForce};
+
+    use super::*;
+    use crate::words::{Placement, SelfTrade, Terms};
+
+    fn order(id: u64) -> Order {
+        let placed = Placement {
+            symbol: 0,
+            client_id: id.to_string(),
+            side: Side::Buy,
+            kind: OrderKind::Limit,
+            time_in_force: TimeInForce::Gtc,
+            price: Price::from_units(1),
+            qty: Qty::from_units(1),
+            reduce_only: false,
+            self_trade: SelfTrade::None,
+            terms: Terms::default(),
+        };
+        let (created, updated) = (Nanos(0), Nanos(0));
+        let (filled, filled_quote) = (Qty::ZERO, Notional::ZERO);
+        Order { id, liquidates: false, placed, status: OrderStatus::New, filled, filled_quote, created, updated }
+    }
+
+    #[test]
+    fn what_is_forgotten_is_counted_and_the_oldest_goes_first() {
+        let mut orders = Orders::new(1, Nanos(0));
+        for _ in 0..ENDED_ORDERS_MAX + 3 {
+            let id = orders.next_id();
+            orders.add(order(id));
+            orders.change(id, |order| order.status = OrderStatus::Canceled);
+        }
+        let fill = Fill {
+            trade_id: 0,
+            order_id: 1,
+            client_id: String::new(),
+            symbol: 0,
+            side: Side::Buy,
+            price: Price::from_units(1),
+            qty: Qty::from_units(1),
+            maker: true,
+            fee: Notional::ZERO,
+            realized: Notional::ZERO,
+            at: Nanos(0),
+        };
+        for _ in 0..FILLS_MAX + 2 {
+            let trade_id = orders.take_trade_id();
+            orders.add_fill(Fill { trade_id, ..fill.clone() });
+        }
+        assert_eq!(orders.forgotten(), Forgotten { orders: 3, fills: 2, last_trade_id: 2 });
+        assert_eq!((orders.all().count(), orders.fills().count()), (ENDED_ORDERS_MAX, FILLS_MAX));
+        assert_eq!(orders.fills().next().map(|fill| fill.trade_id), Some(3));
+    }
+}

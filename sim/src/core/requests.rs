@@ -20,6 +20,7 @@ impl Core {
         let id = self.orders.next_id();
         let order = Order {
             id,
+            liquidates: false,
             placed,
             status: OrderStatus::New,
             filled: Qty::ZERO,

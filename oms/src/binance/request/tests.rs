@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use optiflow_base::decimal;
 use optiflow_base::ids::SymbolName;
 use optiflow_base::money::{Price, Qty};
 use optiflow_base::secret::Secret;
@@ -213,4 +214,63 @@ fn a_modify_names_order_side_and_all_terms() {
     let frame = requests.modify(7, SymbolId(0), (id, Side::Buy), terms("83089.9", "0.01"), NOW).unwrap();
     let frame: Json = serde_json::from_slice(frame).unwrap();
     assert_eq!(frame["params"]["signature"], expected_signature(&frame));
+}
+
+/// The same request, written the way of a textbook: one parameter after the other, by the standard library.
+fn plainly(request: u64, order: &NewOrder, now: u64) -> String {
+    let text = |units: i64, decimals| decimal::write(units, decimals);
+    let (price, qty) = (text(order.price.units(), 1), text(order.qty.units(), 3));
+    let limit = match order.time_in_force {
+        _ if order.kind == OrderKind::Market => None,
+        TimeInForce::Gtc => Some("GTC"),
+        TimeInForce::Ioc => Some("IOC"),
+        TimeInForce::Fok => Some("FOK"),
+        TimeInForce::Gtx => Some("GTX"),
+    };
+    let side = if order.side == Side::Buy { "BUY" } else { "SELL" };
+    let (id, kind) = (order.id, if limit.is_some() { "LIMIT" } else { "MARKET" });
+    let price = limit.map_or_else(String::new, |_| format!(r#""price":"{price}","#));
+    let limit = limit.map_or_else(String::new, |limit| format!(r#""timeInForce":"{limit}","#));
+    let reduce_only = if order.reduce_only { r#""reduceOnly":"true","# } else { "" };
+    format!(
+        r#"{{"id":{request},"method":"order.place","params":{{"newClientOrderId":"{id}","newOrderRespType":"ACK",{price}"quantity":"{qty}","recvWindow":1000,{reduce_only}"selfTradePreventionMode":"EXPIRE_MAKER","side":"{side}","symbol":"BTCUSDT",{limit}"timestamp":{now},"type":"{kind}"}}}}"#
+    )
+}
+
+proptest::proptest! {
+    /// Many orders through the same templates, each of another width than the one before: every frame is the one that is
+    /// written plainly, and every signature is the one of what the frame says.
+    #[test]
+    fn patched_frames_say_what_plainly_written_ones_say(
+        orders in proptest::collection::vec(
+            (0u64..u64::MAX, 0u32..u32::MAX, 0usize..20, 1i64..99_999_999_999, 1i64..99_999_999, 0u64..9_999_999_999_999, 0u32..38),
+            1..20,
+        )
+    ) {
+        let kinds = [TimeInForce::Gtc, TimeInForce::Ioc, TimeInForce::Fok, TimeInForce::Gtx];
+        let mut session = Requests::new(session_key(), &[btcusdt()], 1_000);
+        let mut signed = Requests::new(hmac_key(), &[btcusdt()], 1_000);
+        for (request, counter, style, ticks, steps, now, shift) in orders {
+            let order = NewOrder {
+                id: OrderId::new(counter ^ 0x5a5a, counter),
+                side: if style % 2 == 0 { Side::Buy } else { Side::Sell },
+                kind: if style / 4 == 4 { OrderKind::Market } else { OrderKind::Limit },
+                time_in_force: kinds[style / 4 % 4],
+                price: Price::from_units((ticks >> shift.min(36)).max(1) * 10_000_000),
+                qty: Qty::from_units((steps >> shift.min(26)).max(1) * 100_000),
+                reduce_only: style / 2 % 2 == 1,
+            };
+            let request = request >> shift;
+            let frame = session.place(request, SymbolId(0), &order, now).unwrap();
+            proptest::prop_assert_eq!(std::str::from_utf8(frame).unwrap(), plainly(request, &order, now));
+            let plain: Json = serde_json::from_slice(frame).unwrap();
+            let frame: Json = serde_json::from_slice(signed.place(request, SymbolId(0), &order, now).unwrap()).unwrap();
+            proptest::prop_assert_eq!(&frame["params"]["signature"], &Json::from(expected_signature(&frame)));
+            let mut unsigned = frame;
+            let params = unsigned["params"].as_object_mut().unwrap();
+            params.remove("signature");
+            params.remove("apiKey");
+            proptest::prop_assert_eq!(unsigned, plain);
+        }
+    }
 }

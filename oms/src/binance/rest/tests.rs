@@ -130,6 +130,36 @@ fn every_answer_is_told_as_it_is_and_no_answer_as_none() {
 }
 
 #[test]
+fn what_may_be_repeated_is_soon_given_up_and_a_slow_line_gets_more_time() {
+    let question = call(Method::Get, "/fapi/v1/time", "", Auth::Open);
+    let mut patience = Patience::default();
+    let mut spans = Vec::new();
+    for _ in 0..4 {
+        spans.push(patience.of(&question).as_millis());
+        patience.learn(true);
+    }
+    assert_eq!(spans, [2_500, 5_000, 10_000, 10_000]);
+    patience.learn(false);
+    let cancel = call(Method::Delete, "/fapi/v1/order", "", Auth::Signed);
+    let key = call(Method::Post, "/fapi/v1/listenKey", "", Auth::Key);
+    let order = call(Method::Post, "/fapi/v1/order", "", Auth::Signed);
+    assert_eq!([&cancel, &key, &order].map(|call| patience.of(call).as_millis()), [2_500, 2_500, 10_000]);
+}
+
+#[test]
+fn a_reply_that_never_comes_is_given_up_in_time() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut client = client(&format!("http://{}", listener.local_addr().unwrap()));
+    client.limit_calls(Duration::from_millis(150));
+    let began = std::time::Instant::now();
+    let reply = client.perform(&call(Method::Get, "/x", "", Auth::Open), &VirtualClock::default());
+    assert_eq!(reply.status, 0);
+    let waited = began.elapsed();
+    assert!(waited >= Duration::from_millis(140) && waited < Duration::from_secs(2), "{waited:?}");
+    assert_eq!(client.patience.given_up, 1, "the next one may take longer");
+}
+
+#[test]
 fn base_urls_and_authorities_are_checked_at_once() {
     let make = |base: &str| RestClient::new(base, &Roots::WebPki, None, ExchangeTime::new());
     for good in ["https://fapi.binance.com", "https://fapi.binance.com/", "http://127.0.0.1:8080", "http://[::1]:80"] {

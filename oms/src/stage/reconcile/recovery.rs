@@ -34,15 +34,15 @@ pub struct Recovery {
 }
 
 impl Recovery {
-    /// Nothing found out yet; without former sessions nothing has to be.
-    pub fn new(former: Option<Former>, now: Nanos, recv_window: Duration) -> Recovery {
+    /// Nothing found out yet; without former sessions nothing has to be. None of them sent anything after `gone`.
+    pub fn new(former: Option<Former>, gone: Nanos, recv_window: Duration) -> Recovery {
         let catalogued = former.is_none();
         let former = former.unwrap_or_default();
         Recovery {
             waiting: former.orders.iter().cloned().collect(),
             seen: former.since.clone(),
             catalogued,
-            settled_at: if former.died { now + recv_window + CLOCK_SLACK } else { now },
+            settled_at: if former.died { gone + recv_window + CLOCK_SLACK } else { gone },
             former,
         }
     }
@@ -60,6 +60,11 @@ impl Recovery {
     /// Have all orders been seen that were never written down?
     pub const fn is_catalogued(&self) -> bool {
         self.catalogued
+    }
+
+    /// From then on no request of a dead session arrives.
+    pub const fn settled_at(&self) -> Nanos {
+        self.settled_at
     }
 
     /// May they be asked for now?

@@ -82,3 +82,19 @@ fn stopping_before_the_start_is_complete_still_looks() {
     assert_eq!(world.reached, [Milestone::Stopped]);
     assert_eq!(world.orders["of-00000001-00000007"].status, "CANCELED");
 }
+
+#[test]
+fn stopping_right_after_a_death_waits_for_the_last_requests_of_the_dead() {
+    use crate::former::{Former, Since};
+    let since = vec![Since::Order(optiflow_base::ids::ExchangeOrderId(1))];
+    let former = Former { epoch: 2, since, died: true, ..Former::default() };
+    let mut world =
+        World::guarded(super::world::hmac_key(), 4096, Guards { former: Some(former), ..Guards::default() });
+    world.commands.push(Command::Stop).unwrap();
+    world.run(1_900);
+    assert!(world.reached.is_empty(), "a request of the dead may still arrive");
+    world.rest_order("of-00000001-00000007");
+    world.run(3_000);
+    assert_eq!(world.reached, [Milestone::Stopped]);
+    assert_eq!(world.orders["of-00000001-00000007"].status, "CANCELED");
+}

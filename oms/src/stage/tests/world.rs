@@ -132,7 +132,7 @@ pub fn session_key() -> Arc<ApiKey> {
 
 fn endpoint(path: &str) -> Endpoint {
     let addresses = vec!["127.0.0.1:9001".parse().unwrap()];
-    Endpoint { host: "localhost".to_owned(), port: 9001, addresses, path: path.to_owned(), tls: None }
+    Endpoint { host: "localhost".to_owned(), port: 9001, addresses, path: path.to_owned(), tls: None, renewal: None }
 }
 
 impl World {
@@ -209,6 +209,8 @@ impl World {
                 open_orders_max: 100,
                 price_band_ppm: 50_000,
             }],
+            total: None,
+            is_lasting: crate::binance::outcome::is_lasting,
             orders_ten_seconds: 300,
             orders_minute: 1_200,
             weight_minute: 2_400,

@@ -83,10 +83,21 @@ fn fills(desk: &mut Desk, now: Nanos, params: &Params) -> Answer {
     json::text(&page(rows, limit, from.is_some() || params.has("startTime")))
 }
 
-/// Nothing is ever liquidated here.
-fn forced(desk: &mut Desk, _: Nanos, params: &Params) -> Answer {
-    desk.optional_symbol(params)?;
-    Ok("[]".to_owned())
+/// The account's orders that closed positions for want of margin. No position is ever deleveraged here.
+fn forced(desk: &mut Desk, now: Nanos, params: &Params) -> Answer {
+    let symbols = match desk.optional_symbol(params)? {
+        Some(symbol) => symbol..symbol + 1,
+        None => 0..desk.core.listings().len(),
+    };
+    let wants_liquidations = params.optional("autoCloseType")?.is_none_or(|kind| kind == "LIQUIDATION");
+    let limit = params.limit(50, 100)?;
+    let (start, end) = week(now, params, 7, false)?;
+    let wanted = |order: &&Order| {
+        wants_liquidations && order.liquidates && (start..=end).contains(&order.created.millis())
+    };
+    let mut orders: Vec<&Order> = symbols.flat_map(|symbol| desk.core.all_orders(symbol)).filter(wanted).collect();
+    orders.sort_by_key(|order| order.id);
+    json::text(&rows(desk, page(orders, limit, params.has("startTime"))))
 }
 
 fn order_limits(_: &mut Desk, _: Nanos, _: &Params) -> Answer {
@@ -200,6 +211,7 @@ mod tests {
         for (status, filled, days, expected) in table {
             let order = Order {
                 id: 1,
+                liquidates: false,
                 placed: placed.clone(),
                 status,
                 filled: Qty::from_units(filled),

@@ -138,6 +138,7 @@ fn modify_one(desk: &mut Desk, now: Nanos, params: &Params) -> Result<OrderAnswe
 fn accepted(placed: Placement, id: u64, at: Nanos) -> Order {
     Order {
         id,
+        liquidates: false,
         placed,
         status: OrderStatus::New,
         filled: Qty::ZERO,

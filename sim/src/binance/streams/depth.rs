@@ -116,8 +116,9 @@ struct Gathering {
     /// What the source says came before, for the first message of a chain.
     source_previous_id: u64,
     changed: Nanos,
-    bids: BTreeMap<Price, Qty>,
-    asks: BTreeMap<Price, Qty>,
+    /// Few levels change in a window: in the order of their prices.
+    bids: Vec<Level>,
+    asks: Vec<Level>,
 }
 
 impl Window {
@@ -127,28 +128,35 @@ impl Window {
             last_id: update.last_id,
             source_previous_id: update.previous_id,
             changed: update.changed,
-            bids: BTreeMap::new(),
-            asks: BTreeMap::new(),
+            bids: Vec::new(),
+            asks: Vec::new(),
         });
         gathering.first_id = gathering.first_id.min(update.first_id);
         gathering.last_id = update.last_id;
         gathering.changed = update.changed;
-        gathering.bids.extend(update.bids.iter().map(|level| (level.price, level.qty)));
-        gathering.asks.extend(update.asks.iter().map(|level| (level.price, level.qty)));
+        update.bids.iter().for_each(|level| put(&mut gathering.bids, *level));
+        update.asks.iter().for_each(|level| put(&mut gathering.asks, *level));
     }
 
     fn end(&mut self) -> Option<Update> {
-        let gathered = self.gathering.take()?;
+        let mut gathered = self.gathering.take()?;
         let previous_id = self.previous_id.replace(gathered.last_id).unwrap_or(gathered.source_previous_id);
-        let level = |(price, qty): (Price, Qty)| Level { price, qty };
+        gathered.bids.reverse();
         Some(Update {
             first_id: gathered.first_id,
             last_id: gathered.last_id,
             previous_id,
             changed: gathered.changed,
-            bids: gathered.bids.into_iter().rev().map(level).collect(),
-            asks: gathered.asks.into_iter().map(level).collect(),
+            bids: gathered.bids,
+            asks: gathered.asks,
         })
+    }
+}
+
+fn put(levels: &mut Vec<Level>, level: Level) {
+    match levels.binary_search_by_key(&level.price, |known| known.price) {
+        Ok(at) => levels[at] = level,
+        Err(at) => levels.insert(at, level),
     }
 }
 

@@ -40,24 +40,22 @@ pub fn depth(event: Nanos, listing: &Listing, update: &Update) -> String {
 fn put_levels(text: &mut String, listing: &Listing, levels: &[Level]) {
     text.push('[');
     for (index, level) in levels.iter().enumerate() {
-        let comma = if index == 0 { "" } else { "," };
-        put(text, format_args!(r#"{comma}["{}","{}"]"#, price(listing, level.price), qty(listing, level.qty)));
+        let before = if index == 0 { "[\"" } else { ",[\"" };
+        push(text, [before, &price(listing, level.price), "\",\"", &qty(listing, level.qty), "\"]"]);
     }
     text.push(']');
 }
 
 /// `bookTicker`
 pub fn top(event: Nanos, listing: &Listing, update_id: u64, bid: Level, ask: Level, changed: Nanos) -> String {
-    format!(
-        r#"{{"e":"bookTicker","u":{update_id},"s":"{0}","ps":"{0}","b":"{1}","B":"{2}","a":"{3}","A":"{4}","T":{5},"E":{6},"st":1}}"#,
-        listing.name,
-        price(listing, bid.price),
-        qty(listing, bid.qty),
-        price(listing, ask.price),
-        qty(listing, ask.qty),
-        changed.millis(),
-        event.millis(),
-    )
+    // Told so often that it is put together by hand.
+    let mut text = String::with_capacity(TOP_LEN);
+    push(&mut text, [r#"{"e":"bookTicker","u":"#, &whole(update_id), r#","s":""#, &listing.name]);
+    push(&mut text, [r#"","ps":""#, &listing.name, r#"","b":""#, &price(listing, bid.price)]);
+    push(&mut text, [r#"","B":""#, &qty(listing, bid.qty), r#"","a":""#, &price(listing, ask.price)]);
+    push(&mut text, [r#"","A":""#, &qty(listing, ask.qty), r#"","T":"#, &whole(changed.millis())]);
+    push(&mut text, [r#","E":"#, &whole(event.millis()), r#","st":1}"#]);
+    text
 }
 
 /// `trade`
@@ -191,6 +189,27 @@ const fn buyer_is_maker(taker: Side) -> bool {
     matches!(taker, Side::Sell)
 }
 
+fn push<const N: usize>(text: &mut String, pieces: [&str; N]) {
+    pieces.into_iter().for_each(|piece| text.push_str(piece));
+}
+
+/// A whole number.
+fn whole(number: u64) -> Text {
+    let mut digits = [0; 20];
+    let (mut at, mut rest) = (digits.len(), number);
+    loop {
+        at -= 1;
+        digits[at] = b'0' + (rest % 10) as u8;
+        rest /= 10;
+        if rest == 0 {
+            break;
+        }
+    }
+    let mut text = Text::new();
+    digits[at..].iter().for_each(|digit| text.push(char::from(*digit)));
+    text
+}
+
 fn put(text: &mut String, arguments: std::fmt::Arguments<'_>) {
     // Writing into a String cannot fail.
     let _ = text.write_fmt(arguments);
@@ -199,6 +218,8 @@ fn put(text: &mut String, arguments: std::fmt::Arguments<'_>) {
 /// Room for a depth message without its levels, and for one level: sizes a buffer, limits nothing.
 const DEPTH_LEN: usize = 192;
 const LEVEL_LEN: usize = 32;
+/// Room for a best bid and ask: sizes a buffer, limits nothing.
+const TOP_LEN: usize = 224;
 
 #[cfg(test)]
 #[path = "frames_tests.rs"]

@@ -44,6 +44,8 @@ struct Connection {
 struct Listener {
     connection: ConnId,
     name: Arc<str>,
+    /// What a message of this stream begins with on a combined connection.
+    head: Arc<str>,
     /// User data only: these events; empty for all.
     events: Vec<String>,
 }
@@ -232,7 +234,8 @@ impl Hub {
         }
         let name: Arc<str> = wanted.name.into();
         connection.names.push(name.clone());
-        let listener = Listener { connection: id, name: name.clone(), events: wanted.events };
+        let head = format!(r#"{{"stream":{},"data":"#, Value::from(&*name)).into();
+        let listener = Listener { connection: id, name: name.clone(), head, events: wanted.events };
         match Topic::parse(&name, &self.listings) {
             Some(topic) if connection.route.carries(topic) => self.market.entry(topic).or_default().push(listener),
             Some(_) => {}
@@ -316,8 +319,7 @@ impl<'a> Shared<'a> {
         {
             return frame.clone();
         }
-        let name = Value::from(&*listener.name);
-        let frame: Arc<str> = format!(r#"{{"stream":{name},"data":{}}}"#, self.message).into();
+        let frame: Arc<str> = [&*listener.head, self.message, "}"].concat().into();
         self.wrapped = Some((listener.name.clone(), frame.clone()));
         frame
     }

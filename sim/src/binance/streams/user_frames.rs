@@ -195,7 +195,7 @@ fn amount(amount: Notional) -> decimal::Text {
 fn execution_text(execution: Execution<'_>, order: &Order) -> &'static str {
     match execution {
         Execution::New => "NEW",
-        Execution::Trade(_) if order.is_liquidation() => "CALCULATED",
+        Execution::Trade(_) if order.liquidates => "CALCULATED",
         Execution::Trade(_) => "TRADE",
         Execution::Amendment => "AMENDMENT",
         Execution::Ended(_) if order.status == OrderStatus::Canceled => "CANCELED",

@@ -51,6 +51,7 @@ fn order(id: u64, side: Side, price: &str, qty: &str, filled: &str, status: Orde
     let (price, filled): (Price, Qty) = (price.parse().unwrap(), filled.parse().unwrap());
     Order {
         id,
+        liquidates: false,
         placed: Placement {
             symbol: 0,
             client_id: format!("opti-{id}"),
@@ -203,11 +204,22 @@ fn a_liquidation_is_told_by_its_orders() {
     let mut bench = Bench::new();
     let mut closing = order(5, Side::Sell, "82670.1", "0.01", "0.01", OrderStatus::Filled, 10);
     closing.placed.client_id = "autoclose-5".to_owned();
+    closing.liquidates = true;
     let fill = filled(&closing, fill(&closing, 9, "82990.5", "0.01", false, "0.4149525"), "0", "0", "100");
     let said = CoreEvent::Liquidation { at: at(10), margin_balance: Notional::ZERO, maintenance: Notional::ZERO };
     let frames = bench.events(10, &[said, fill]);
     let told = ["TRADE_LITE", "ACCOUNT_UPDATE", "ORDER_TRADE_UPDATE CALCULATED FILLED"];
     assert!(frames.len() == 3 && sketches(&frames).iter().zip(told).all(|(frame, told)| frame.starts_with(told)));
+}
+
+#[test]
+fn an_order_of_a_client_that_only_has_the_name_of_a_liquidation_trades_like_any_other() {
+    let mut bench = Bench::new();
+    let mut named = order(5, Side::Sell, "82670.1", "0.01", "0.01", OrderStatus::Filled, 10);
+    named.placed.client_id = "autoclose-5".to_owned();
+    let fill = filled(&named, fill(&named, 9, "82990.5", "0.01", false, "0.4149525"), "0", "0", "100");
+    let frames = bench.events(10, &[fill]);
+    assert!(sketches(&frames).iter().any(|frame| frame.starts_with("ORDER_TRADE_UPDATE TRADE FILLED")), "{frames:?}");
 }
 
 #[test]

@@ -56,7 +56,8 @@ impl Kline {
         }
     }
 
-    fn add(&mut self, trade: &Trade) {
+    /// `quote` is what the trade is worth: the same for every interval.
+    fn add(&mut self, trade: &Trade, quote: Notional) {
         if self.count == 0 {
             (self.open, self.high, self.low) = (trade.price, trade.price, trade.price);
         }
@@ -64,11 +65,11 @@ impl Kline {
         self.low = self.low.min(trade.price);
         self.close = trade.price;
         self.volume += trade.qty;
-        self.quote += trade.price.times(trade.qty);
+        self.quote += quote;
         self.count += 1;
         if trade.taker == Side::Buy {
             self.taker_volume += trade.qty;
-            self.taker_quote += trade.price.times(trade.qty);
+            self.taker_quote += quote;
         }
         self.ids = Some((self.ids.map_or(trade.id, |(first, _)| first), trade.id));
     }
@@ -174,14 +175,14 @@ impl Bars {
         &self.klines
     }
 
-    pub(super) fn trade(&mut self, trade: &Trade) {
+    pub(super) fn trade(&mut self, trade: &Trade, quote: Notional) {
         let ms = trade.at.millis();
         if self.klines.is_empty() {
             self.klines.push_back(Kline::flat(self.interval.bounds(ms), trade.price));
         }
         self.roll(ms);
         if let Some(kline) = self.klines.back_mut() {
-            kline.add(trade);
+            kline.add(trade, quote);
         }
     }
 
@@ -224,6 +225,10 @@ mod tests {
         Trade { id, price: price.parse().unwrap(), qty: qty.parse().unwrap(), taker, at: Nanos::from_millis(ms) }
     }
 
+    fn hear(bars: &mut Bars, trade: Trade) {
+        bars.trade(&trade, trade.price.times(trade.qty));
+    }
+
     #[test]
     fn an_interval_begins_where_the_calendar_says() {
         // 2026-11-22T06:01:02.003Z, a Sunday.
@@ -248,10 +253,10 @@ mod tests {
     #[test]
     fn trades_make_a_kline_and_quiet_intervals_are_flat() {
         let mut bars = Bars::new(Interval::M1);
-        bars.trade(&trade(7, "100", "1", Side::Buy, 1_000));
-        bars.trade(&trade(8, "90", "2", Side::Sell, 2_000));
-        bars.trade(&trade(9, "120", "1", Side::Buy, 59_999));
-        bars.trade(&trade(10, "130", "1", Side::Buy, 180_000));
+        hear(&mut bars, trade(7, "100", "1", Side::Buy, 1_000));
+        hear(&mut bars, trade(8, "90", "2", Side::Sell, 2_000));
+        hear(&mut bars, trade(9, "120", "1", Side::Buy, 59_999));
+        hear(&mut bars, trade(10, "130", "1", Side::Buy, 180_000));
         let klines: Vec<Kline> = bars.klines().iter().copied().collect();
         assert_eq!(klines.len(), 4);
         let text = |kline: &Kline| {
@@ -279,7 +284,7 @@ mod tests {
     #[test]
     fn klines_are_bounded_and_a_long_pause_keeps_only_its_end() {
         let mut bars = Bars::new(Interval::M1);
-        bars.trade(&trade(1, "100", "1", Side::Buy, 0));
+        hear(&mut bars, trade(1, "100", "1", Side::Buy, 0));
         for minute in 1..KLINES_MAX as u64 + 10 {
             bars.roll(MINUTE * minute);
         }

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use optiflow_base::clock::Nanos;
 use optiflow_base::decimal::UNITS;
-use optiflow_base::money::{Price, Qty, Side};
+use optiflow_base::money::{Notional, Price, Qty, Side};
 
 use super::Trade;
 use super::kline::{Bars, Interval, Kline};
@@ -58,7 +58,7 @@ impl Marks {
     fn add(&mut self, at: Nanos, symbol: SymbolIndex, series: Series, price: Price) {
         let told = Trade { id: 0, price, qty: Qty::ZERO, taker: Side::Sell, at };
         for interval in Interval::ALL {
-            self.bars.entry((symbol, series, interval)).or_insert_with(|| Bars::new(interval)).trade(&told);
+            self.bars.entry((symbol, series, interval)).or_insert_with(|| Bars::new(interval)).trade(&told, Notional::ZERO);
         }
     }
 }

@@ -274,6 +274,24 @@ fn history_is_shown_a_week_at_a_time() {
 }
 
 #[test]
+fn orders_that_liquidated_are_shown_as_forced_and_no_others() {
+    let mut world = World::new(vec![mark(2_000, "78300", 3_600_000)]);
+    world.body("*POST /fapi/v1/order symbol=BTCUSDT&side=BUY&type=MARKET&quantity=2");
+    assert_eq!(world.body("*GET /fapi/v1/forceOrders symbol=BTCUSDT"), "[]");
+    world.wait(2_000);
+    for query in ["", " symbol=BTCUSDT", " autoCloseType=LIQUIDATION", &format!(" startTime={START_MS}")] {
+        let rows = world.body(&format!("*GET /fapi/v1/forceOrders{query}"));
+        let rows: Vec<serde_json::Value> = serde_json::from_str(&rows).unwrap();
+        let shown: Vec<_> = rows.iter().map(|row| (&row["side"], &row["origQty"], &row["status"])).collect();
+        assert_eq!(shown, [(&"SELL".into(), &"2.000".into(), &"FILLED".into())], "{query}");
+        assert!(rows[0]["clientOrderId"].as_str().unwrap().starts_with("autoclose-"), "{rows:?}");
+    }
+    for query in [" symbol=ETHUSDT", " autoCloseType=ADL", &format!(" endTime={START_MS}")] {
+        assert_eq!(world.body(&format!("*GET /fapi/v1/forceOrders{query}")), "[]", "{query}");
+    }
+}
+
+#[test]
 fn the_book_ticker_has_the_time_of_the_top_it_shows() {
     let level = |price: &str| Level { price: price.parse().unwrap(), qty: "1".parse().unwrap() };
     let top = Tick::Top { update_id: 11_757_092_617_001, bid: level("83091.50"), ask: level("83091.60") };

@@ -43,6 +43,16 @@ fn ticks_come_when_they_are_due_at_any_speed() {
 }
 
 #[test]
+fn the_slowest_market_of_the_longest_recording_ends_beyond_all_time_and_nothing_else() {
+    let script = "0 book 1@99 | 1@101; 9000000000 trade sell 1@99";
+    for (speed, expected) in [(*SPEEDS.start(), u64::MAX), (*SPEEDS.end(), START.0 + 9_000_000_000_000)] {
+        let mut desk = Desk::with(script, |config| config.speed = speed);
+        assert_eq!(desk.core.exchange_time(desk.core.pending.as_ref().unwrap().at), Nanos(expected));
+        desk.until(1.0);
+    }
+}
+
+#[test]
 fn marks_are_derived_from_the_middle_until_the_source_has_them() {
     let script = "0.2 book 1@99 | 1@101; 1.5 diff 0@99 1@100 |; 2.9 mark 100.2 0; 5 trade sell 1@99";
     let mut desk = Desk::new(script);

@@ -4,6 +4,7 @@
 //! caller's bug.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::hash::{BuildHasherDefault, Hasher};
 
 use optiflow_base::money::Side;
 
@@ -14,8 +15,10 @@ use crate::market::synthetic::chance::Chance;
 pub struct Ladder {
     bids: BTreeMap<i64, Rung>,
     asks: BTreeMap<i64, Rung>,
+    /// The first of each side and what is there: asked for far more often than it changes.
+    bests: [Option<(i64, i64)>; 2],
     /// Where each order stands. Looked up, never walked.
-    places: HashMap<u64, (Side, i64)>,
+    places: HashMap<u64, (Side, i64), BuildHasherDefault<Spread>>,
     /// Ids to draw cancels from; the gone ones are dropped when they are met.
     drawable: Vec<u64>,
     next_id: u64,
@@ -43,6 +46,24 @@ struct Rung {
     total: i64,
 }
 
+/// Hashes ids that nobody chooses: they count up, so that spreading them is enough.
+#[derive(Clone, Copy, Debug, Default)]
+struct Spread(u64);
+
+impl Hasher for Spread {
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.write_u64(u64::from(*byte)));
+    }
+
+    fn write_u64(&mut self, id: u64) {
+        self.0 = (self.0 ^ id).wrapping_mul(SPREAD).rotate_left(SPREAD_BITS);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
 /// A trade between a taker and one resting order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Print {
@@ -68,6 +89,7 @@ impl Ladder {
         let rung = self.rungs_mut(side).entry(tick).or_default();
         rung.orders.push_back((id, steps));
         rung.total += steps;
+        self.find_best(side);
         self.places.insert(id, (side, tick));
         self.drawable.push(id);
         self.note(Single { id, side, tick, steps });
@@ -113,6 +135,7 @@ impl Ladder {
                 let is_empty = rung.orders.is_empty();
                 self.forget(id, side, tick, is_empty);
             }
+            self.find_best(side);
         }
     }
 
@@ -138,12 +161,21 @@ impl Ladder {
         rung.total -= steps;
         let is_empty = rung.orders.is_empty();
         self.forget(id, side, tick, is_empty);
+        self.find_best(side);
         self.note(Single { id, side, tick, steps: -steps });
     }
 
     /// Best price of a side and what is there.
-    pub fn best(&self, side: Side) -> Option<(i64, i64)> {
-        self.levels(side).next()
+    pub const fn best(&self, side: Side) -> Option<(i64, i64)> {
+        self.bests[side as usize]
+    }
+
+    fn find_best(&mut self, side: Side) {
+        let best = match side {
+            Side::Buy => self.bids.last_key_value(),
+            Side::Sell => self.asks.first_key_value(),
+        };
+        self.bests[side as usize] = best.map(|(&tick, rung)| (tick, rung.total));
     }
 
     /// Prices and quantities of a side, best first.
@@ -196,6 +228,10 @@ impl Ladder {
     }
 }
 
+/// The golden ratio's bits, odd: as good as any other.
+const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
+/// Brings the well mixed upper bits to where tables look.
+const SPREAD_BITS: u32 = 32;
 /// Gone ids that may wait among the drawable ones before they are swept out.
 const DRAWABLE_SLACK: usize = 1_024;
 
@@ -224,5 +260,27 @@ mod tests {
         assert_eq!((side, tick), (Side::Buy, 99));
         ladder.cancel(id);
         assert_eq!((ladder.best(Side::Buy), ladder.draw(&mut Chance::new(1))), (None, None));
+    }
+
+    #[test]
+    fn the_best_that_is_kept_is_the_first_level_whatever_comes_and_goes() {
+        let (mut ladder, mut chance, mut prints) = (Ladder::default(), Chance::new(3), Vec::new());
+        for _ in 0..5_000 {
+            let side = if chance.is(0.5) { Side::Buy } else { Side::Sell };
+            match chance.index(4) {
+                0 => ladder.take(side, chance.between(1, 30), &mut prints),
+                1 => {
+                    if let Some((id, ..)) = ladder.draw(&mut chance) {
+                        ladder.cancel(id);
+                    }
+                }
+                _ if side == Side::Buy => ladder.add(side, chance.between(80, 99), chance.between(1, 9)),
+                _ => ladder.add(side, chance.between(100, 120), chance.between(1, 9)),
+            }
+            for side in [Side::Buy, Side::Sell] {
+                assert_eq!(ladder.best(side), ladder.levels(side).next());
+            }
+        }
+        assert!(ladder.orders() > 0 && !prints.is_empty());
     }
 }
