@@ -2,8 +2,8 @@
 //! for ours and, where it is installed, for ccxt.pro; alternating, by the same ruler.
 //!
 //! Each round starts an `optiflow exchange --market metronome:60ms --reaction …` pinned to the first core and lets the clients
-//! react one after the other from the last core: sixty milliseconds keep one order a tick within the account's limits.
-//! Prints the median over the rounds of each client's p50 and p99, and the ratio to the floor's with its spread. Absolute
+//! react from the last core in short turns, one after the other, so that a noisy minute strikes all of them: sixty
+//! milliseconds keep one order a tick within the account's limits. Prints the median over the rounds of each client's p50 and p99, and the ratio to the floor's with its spread. Absolute
 //! times are this machine's; quote the ratio. The floor is a thread that spins and does nothing else, so a client can
 //! only come near it. Settings by environment: `REACTION_ROUNDS`, `REACTION_ORDERS`, `OPTIFLOW` and `FLOOR` (the binaries to measure).
 
@@ -28,7 +28,7 @@ fn main() {
     if python.is_none() {
         println!("skipped: ccxt.pro is not installed; scripts/strangers/run.sh installs it");
     }
-    let (rounds, orders) = (setting("REACTION_ROUNDS", 5), setting("REACTION_ORDERS", 400));
+    let (rounds, orders) = (setting("REACTION_ROUNDS", 5), setting("REACTION_ORDERS", 480));
     let mut table = Table::default();
     for round in 0..rounds {
         let bench = Bench { optiflow: &optiflow, python: python.as_deref(), folder: &folder, orders };
@@ -56,12 +56,14 @@ impl Bench<'_> {
     fn round(&self, round: u32) -> Row {
         let file = self.folder.join("exchange.json");
         let mut exchange = self.exchange(&file);
-        if round.is_multiple_of(2) {
-            self.floor(&file);
-            self.ours(&file);
-        } else {
-            self.ours(&file);
-            self.floor(&file);
+        for turn in 0..TURNS {
+            if (round + turn).is_multiple_of(2) {
+                self.floor(&file);
+                self.ours(&file);
+            } else {
+                self.ours(&file);
+                self.floor(&file);
+            }
         }
         self.stranger(&file);
         stop(&mut exchange);
@@ -96,7 +98,7 @@ impl Bench<'_> {
     }
 
     fn floor(&self, file: &Path) {
-        let orders = self.orders.to_string();
+        let orders = (self.orders / TURNS).to_string();
         let floor = std::env::var_os("FLOOR").unwrap_or(env!("CARGO_BIN_EXE_floor").into());
         let done = Command::new(floor).arg(file).arg(orders).output().unwrap();
         assert!(done.status.success(), "{done:?}");
@@ -105,7 +107,7 @@ impl Bench<'_> {
     fn ours(&self, file: &Path) {
         let config = self.folder.join("echo.toml");
         fs::write(&config, ECHO).unwrap();
-        let (database, seconds) = (self.folder.join("reaction.db"), self.orders * 60 / 1_000);
+        let (database, seconds) = (self.folder.join("reaction.db"), self.orders / TURNS * 60 / 1_000);
         let done = Command::new(self.optiflow)
             .args(["trade", "--json", "--for", &format!("{seconds}s"), "--config"])
             .arg(&config)
@@ -195,6 +197,9 @@ fn python() -> Option<PathBuf> {
 fn setting(name: &str, usual: u32) -> u32 {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(usual)
 }
+
+/// Turns of each client in a round.
+const TURNS: u32 = 4;
 
 /// Ours as a yardstick: an order for every move of the market.
 const ECHO: &str = r#"

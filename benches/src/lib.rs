@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
-use rustls::{ClientConfig, RootCertStore, ServerConfig, ServerConnection};
+use rustls::{CipherSuite, ClientConfig, RootCertStore, ServerConfig, ServerConnection};
 
 /// Both sides' TLS configurations for the host `localhost`, trusting each other only.
 ///
@@ -18,7 +18,10 @@ pub fn tls_pair() -> (Arc<ClientConfig>, Arc<ServerConfig>) {
     let Ok(made) = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]) else {
         panic!("no certificate could be made")
     };
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut provider = rustls::crypto::ring::default_provider();
+    // Both sides of a comparison seal with what we offer first.
+    provider.cipher_suites.sort_by_key(|suite| suite.suite() != CipherSuite::TLS13_AES_128_GCM_SHA256);
+    let provider = Arc::new(provider);
     let mut roots = RootCertStore::empty();
     let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()));
     let trusted = roots.add(made.cert.der().clone());
@@ -29,7 +32,11 @@ pub fn tls_pair() -> (Arc<ClientConfig>, Arc<ServerConfig>) {
         .with_safe_default_protocol_versions()
         .map(|builder| builder.with_root_certificates(roots).with_no_client_auth());
     match (trusted, server, client) {
-        (Ok(()), Ok(Ok(server)), Ok(client)) => (Arc::new(client), Arc::new(server)),
+        (Ok(()), Ok(Ok(server)), Ok(mut client)) => {
+            // As in the product; the plain stack never asks for the keys.
+            client.enable_secret_extraction = std::env::var_os("RUSTLS_ONLY").is_none();
+            (Arc::new(client), Arc::new(server))
+        }
         _ => panic!("TLS could not be configured"),
     }
 }

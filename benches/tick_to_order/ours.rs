@@ -19,6 +19,7 @@ use optiflow_base::order::{OrderChange, OrderEvent, Report, TimeInForce};
 use optiflow_base::secret::Secret;
 use optiflow_engine::book::Book;
 use optiflow_engine::engine::{EngineConfig, EngineSymbol};
+use optiflow_engine::rates::RateLimits;
 use optiflow_engine::strategy::{LimitOrder, Orders, Strategy};
 use optiflow_engine::view::View;
 use optiflow_feed::{FeedConfig, FeedSymbol, Silence};
@@ -200,6 +201,7 @@ fn world(
         addresses: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 443))],
         path: path.to_owned(),
         tls: Some(client.clone()),
+        renewal: None,
     };
     let silence = Duration::from_secs(3_600);
     let rooms = Rooms {
@@ -209,6 +211,7 @@ fn world(
             market: endpoint("/"),
             depth_speed: "100ms".to_owned(),
             silence: Silence { depth: silence, top: silence, trade: silence, mark: silence },
+            lag_max: silence,
             limits: Limits::market(),
             seed: SEED,
         },
@@ -218,7 +221,9 @@ fn world(
                 strategy: Box::new(Join { qty: "0.002".parse().unwrap(), next: Nanos(0) }),
             }],
             epoch: 1,
+            rates: RATES,
             sample_every: Duration::from_secs(1),
+            book_age_max: Duration::from_secs(5),
             flow_window: Duration::from_secs(1),
         },
         risk: RiskConfig {
@@ -229,6 +234,8 @@ fn world(
                 open_orders_max: 100,
                 price_band_ppm: 50_000,
             }],
+            total: None,
+            is_lasting: optiflow_oms::binance::outcome::is_lasting,
             orders_ten_seconds: 300,
             orders_minute: 1_200,
             weight_minute: 2_400,
@@ -300,3 +307,6 @@ const WARM_UP: usize = 200;
 /// Far enough from the touch that orders rest and never fill.
 const AWAY_TICKS: i64 = 50;
 const VIRTUAL_TIME_MAX: Duration = Duration::from_secs(600);
+/// What strategies see of the limits.
+const RATES: RateLimits =
+    RateLimits { orders_ten_seconds: 300, orders_minute: 1_200, weight_minute: 2_400, reserve_percent: 10 };

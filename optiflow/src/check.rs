@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use crate::cli::CheckArgs;
 use crate::config::Config;
+use crate::say::{out, say};
 
 /// Runs the command: exit 0 without problems, 2 with.
 pub fn run(args: &CheckArgs) -> ExitCode {
@@ -16,16 +17,16 @@ pub fn run(args: &CheckArgs) -> ExitCode {
             Err(error) => (error.problems().to_vec(), Vec::new()),
         };
         let values: serde_json::Map<_, _> = values.into_iter().map(|(key, value)| (key, value.into())).collect();
-        println!("{}", serde_json::json!({ "ok": problems.is_empty(), "problems": problems, "values": values }));
+        out(serde_json::json!({ "ok": problems.is_empty(), "problems": problems, "values": values }));
     } else {
         match &result {
             Ok(config) => {
-                println!("{}: no problems", args.file.display());
+                out(format_args!("{}: no problems", args.file.display()));
                 for (key, value) in &config.effective {
-                    println!("  {key} = {value}");
+                    out(format_args!("  {key} = {value}"));
                 }
             }
-            Err(error) => eprint!("{error}"),
+            Err(error) => say(error.to_string().trim_end()),
         }
     }
     if result.is_ok() { ExitCode::SUCCESS } else { ExitCode::from(2) }

@@ -219,7 +219,7 @@ pub struct ImportArgs {
     /// What the files are: `collector` (`<local time> <JSON>` lines, plain, gz or zst) or `hftbacktest` (.npz, .npy).
     #[arg(value_name = "FORMAT", value_parser = parse_format)]
     pub format: Format,
-    /// Recordings, in time order.
+    /// Recordings: text in any order, arrays in time order.
     #[arg(value_name = "FILE", required = true)]
     pub files: Vec<PathBuf>,
     /// Event store to write; an older one is replaced when the new one is whole.
@@ -280,8 +280,9 @@ pub struct ParityArgs {
     /// Fill resting orders piece by piece as the queue model allows [default: true].
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub partial_fills: Option<bool>,
-    /// Let every order and cancel arrive so many ns later, or earlier: how much hangs on latency?
-    #[arg(long, value_name = "NS", default_value_t = 0, allow_hyphen_values = true)]
+    /// Let every order and cancel arrive so many ns later, or earlier, up to an hour: how much hangs on latency?
+    #[arg(long, value_name = "NS", default_value_t = 0, allow_hyphen_values = true,
+        value_parser = clap::value_parser!(i64).range(-DELAY_NS_MAX..=DELAY_NS_MAX))]
     pub delay: i64,
     /// Price of one tick [default: as the session wrote prices].
     #[arg(long, value_name = "PRICE")]
@@ -356,3 +357,6 @@ pub struct WorldArgs {
     #[arg(long)]
     pub json: bool,
 }
+
+/// How far `parity` may move the arrival of orders: an hour.
+const DELAY_NS_MAX: i64 = 3_600_000_000_000;

@@ -2,26 +2,31 @@
 //!
 //! Never guesses: a damaged or unsorted input is an error that names the line or row, and leaves no store behind.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::io;
 use std::process::ExitCode;
 
+use optiflow_base::clock::Nanos;
 use optiflow_base::ids::SymbolName;
 use optiflow_store::error::{StoreError, Trouble};
+use optiflow_store::event::Kind;
 use optiflow_store::import::{Format, Options, Progress, Report, Shift, import};
 use serde_json::{Value, json};
 
 use crate::cli::ImportArgs;
 use crate::problem::Problem;
 use crate::progress;
+use crate::record::stamp;
+use crate::say::{out, say};
 
 /// Runs the command: exit 0 with a store, 1 when the inputs or the disk failed, 2 for a wrong request.
 pub fn run(args: &ImportArgs) -> ExitCode {
     match import_all(args) {
-        Ok(report) if args.json => println!("{}", as_json(args, &report)),
-        Ok(report) => println!("{}", as_text(args, &report)),
+        Ok(report) if args.json => out(as_json(args, &report)),
+        Ok(report) => out(as_text(args, &report)),
         Err(problem) => {
-            eprintln!("optiflow import: {problem}");
+            say(format_args!("optiflow import: {problem}"));
             return problem.exit_code();
         }
     }
@@ -45,7 +50,7 @@ fn import_all(args: &ImportArgs) -> Result<Report, Problem> {
 pub(crate) fn store_problem(error: &StoreError) -> Problem {
     let is_usage = match &error.trouble {
         Trouble::Io { error, .. } => error.kind() == io::ErrorKind::NotFound,
-        Trouble::Request(_) => true,
+        Trouble::Request(_) | Trouble::Twice(_) => true,
         Trouble::Empty
         | Trouble::Foreign(_)
         | Trouble::Corrupt(_)
@@ -98,16 +103,21 @@ fn as_json(args: &ImportArgs, report: &Report) -> Value {
         "rows": report.rows,
         "bytes": report.bytes,
         "symbols": symbols,
+        "local_ns": { "first": report.span.0.0, "last": report.span.1.0 },
+        "rows_by_kind": kinds(report).collect::<BTreeMap<_, _>>(),
         "shift_ns": report.shift_ns,
         "heard": {
             "depth": heard.depth, "trades": heard.trades, "tops": heard.tops, "marks": heard.marks,
             "snapshots": heard.snapshots, "passed_over": heard.passed_over,
         },
+        "lines": report.lines,
         "lines_passed_over": report.lines_passed_over,
+        "bare_snapshots": report.bare_snapshots,
         "gaps": report.gaps,
         "stale": report.stale,
         "rows_stored_twice": report.order.split,
         "rows_late": report.order.late,
+        "warnings": warnings(report),
     })
 }
 
@@ -117,6 +127,11 @@ fn as_text(args: &ImportArgs, report: &Report) -> String {
     for info in &report.symbols {
         let _ = write!(text, "\n  {:<12} tick {}, lot {}", info.name, info.tick, info.lot);
     }
+    let (first, last) = report.span;
+    let hours = last.since(first) as f64 / 3.6e12;
+    let _ = write!(text, "\n  from {} to {} UTC, received in {hours:.2} h", moment(first), moment(last));
+    let kinds: Vec<String> = kinds(report).map(|(kind, rows)| format!("{rows} {kind}")).collect();
+    let _ = write!(text, "\n  rows: {}", kinds.join(", "));
     let heard = &report.heard;
     if report.heard != Default::default() {
         let _ = write!(
@@ -133,6 +148,7 @@ fn as_text(args: &ImportArgs, report: &Report) -> String {
     }
     for (count, what) in [
         (report.gaps, "breaks in the sequence of a book, mended at the next snapshot"),
+        (report.bare_snapshots, "snapshots of a file with several symbols that do not say which, dropped"),
         (report.stale, "depth messages that the snapshot already covered, dropped"),
         (report.order.split, "rows stored twice, once for each clock"),
         (report.order.late, "rows moved up to the window of exchange time"),
@@ -145,5 +161,85 @@ fn as_text(args: &ImportArgs, report: &Report) -> String {
         let why = if args.shift == Shift::Auto { ": the recorder's clock ran behind" } else { "" };
         let _ = write!(text, "\n  local times moved by {} ns{why}", report.shift_ns);
     }
+    for warning in warnings(report) {
+        let _ = write!(text, "\n  WARNING: {warning}");
+    }
     text
+}
+
+/// Kinds of which there are rows.
+fn kinds(report: &Report) -> impl Iterator<Item = (&'static str, u64)> {
+    let kinds = Kind::ALL.iter().zip(report.kinds);
+    kinds.filter(|(_, rows)| *rows > 0).map(|(kind, rows)| (kind.name(), rows))
+}
+
+/// What makes a store doubtful, though nothing in it is wrong.
+fn warnings(report: &Report) -> Vec<String> {
+    let heard = report.heard.depth + report.heard.snapshots;
+    let shares = [
+        (report.stale, heard, "depth messages were dropped as older than the book", "were files given that overlap?"),
+        (
+            report.lines_passed_over,
+            report.lines,
+            "lines say nothing of the market",
+            "is this a recording of market streams?",
+        ),
+        (
+            report.order.late,
+            report.rows,
+            "rows had to be moved up to the window",
+            "was the recorder's clock set during it?",
+        ),
+    ];
+    let mut warnings = Vec::new();
+    for (part, whole, what, ask) in shares {
+        if part.saturating_mul(WARNED_ONE_IN) > whole {
+            let percent = part as f64 * 100.0 / whole.max(1) as f64;
+            warnings.push(format!("{percent:.1} % ({part} of {whole}) {what}; {ask}"));
+        }
+    }
+    if report.bare_snapshots > 0 {
+        let count = report.bare_snapshots;
+        warnings.push(format!("{count} snapshots do not say of which symbol they are; import a file for each symbol"));
+    }
+    warnings
+}
+
+/// `YYYY-MM-DD HH:MM:SS` in UTC.
+fn moment(at: Nanos) -> String {
+    let stamp = stamp(at);
+    let digits = |from: usize, to: usize| stamp.get(from..to).unwrap_or_default();
+    let (date, time) = ([digits(0, 4), digits(4, 6), digits(6, 8)], [digits(9, 11), digits(11, 13), digits(13, 15)]);
+    format!("{} {}", date.join("-"), time.join(":"))
+}
+
+/// A warning is due when it is more than one in so many.
+const WARNED_ONE_IN: u64 = 100;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn more_than_one_in_a_hundred_is_warned_of() {
+        let mut report = Report { rows: 1_000, lines: 1_000, lines_passed_over: 10, ..Report::default() };
+        report.heard.depth = 99;
+        report.heard.snapshots = 1;
+        report.stale = 1;
+        report.order.late = 10;
+        assert_eq!(warnings(&report), Vec::<String>::new());
+        report.lines_passed_over = 11;
+        report.stale = 2;
+        report.order.late = 11;
+        report.bare_snapshots = 1;
+        let warned = warnings(&report);
+        assert_eq!(warned.len(), 4, "{warned:?}");
+        assert!(warned[0].starts_with("2.0 % (2 of 100) depth messages were dropped"), "{}", warned[0]);
+        assert_eq!(warnings(&Report::default()), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_moment_is_written_for_people() {
+        assert_eq!(moment(Nanos(1_709_164_799_999_999_999)), "2024-02-28 23:59:59");
+    }
 }

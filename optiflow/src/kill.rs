@@ -8,12 +8,13 @@
 use std::cell::RefCell;
 use std::process::ExitCode;
 use std::thread;
+use std::time::Duration;
 
-use optiflow_base::clock::RealClock;
+use optiflow_base::clock::{Clock, RealClock};
 use optiflow_base::money::Side;
 use optiflow_oms::binance::kill::{self, Deed, End, Wanted};
 use optiflow_oms::binance::rest::RestClient;
-use optiflow_oms::binance::setup;
+use optiflow_oms::binance::setup::{self, Asker};
 use optiflow_oms::time::ExchangeTime;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
@@ -21,6 +22,7 @@ use serde_json::{Value, json};
 use crate::cli::KillArgs;
 use crate::lock::{self, Holder};
 use crate::problem::Problem;
+use crate::say::{out, say};
 use crate::trade;
 use crate::venue::Venue;
 
@@ -30,7 +32,7 @@ pub fn run(args: &KillArgs) -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(problem) => {
-            eprintln!("optiflow kill: {problem}");
+            say(format_args!("optiflow kill: {problem}"));
             problem.exit_code()
         }
     }
@@ -50,7 +52,12 @@ fn end_everything(args: &KillArgs) -> Result<bool, Problem> {
     let (clock, time) = (RealClock::new(), ExchangeTime::new());
     let client = RestClient::new(&venue.rest, &venue.roots, Some(venue.key.clone()), time.clone());
     let mut client = client.map_err(|error| Problem::Failed(error.to_string()))?;
-    if let Err(error) = setup::sync_time(&mut client, &clock, &time) {
+    let mut pause = |wait: &setup::Wait<'_>| {
+        thread::sleep(wait.span);
+        true
+    };
+    let mut asker = Asker::new(&mut client, &clock, &time, CLOCK_PATIENCE, clock.now().0, &mut pause);
+    if let Err(error) = setup::sync_time(&mut asker) {
         teller.line(&format!("the exchange's clock could not be read, ours is used: {error}"));
     }
     let wanted = Wanted { symbols: args.symbols.clone(), flatten: args.flatten };
@@ -71,7 +78,7 @@ fn end_everything(args: &KillArgs) -> Result<bool, Problem> {
             "engine {pid} still runs and may send exits: kill -TERM {pid} stops it, --flatten leaves none"
         ));
     }
-    say(args, &engine, &end, teller);
+    tell(args, &engine, &end, teller);
     Ok(end.proven)
 }
 
@@ -119,7 +126,7 @@ struct Teller {
 impl Teller {
     fn line(&mut self, text: &str) {
         if !self.quiet {
-            println!("{text}");
+            out(&text);
         }
         self.deeds.push(json!({ "what": "note", "text": text }));
     }
@@ -127,7 +134,7 @@ impl Teller {
     fn deed(&mut self, deed: &Deed) {
         let (text, value) = words(deed);
         if !self.quiet {
-            println!("{text}");
+            out(&text);
         }
         self.deeds.push(value);
     }
@@ -163,7 +170,7 @@ fn words(deed: &Deed) -> (String, Value) {
     }
 }
 
-fn say(args: &KillArgs, engine: &Engine, end: &End, teller: Teller) {
+fn tell(args: &KillArgs, engine: &Engine, end: &End, teller: Teller) {
     let left = end.left.clone().unwrap_or_default();
     if args.json {
         let text = |all: &[String]| Value::from(all.to_vec());
@@ -178,19 +185,22 @@ fn say(args: &KillArgs, engine: &Engine, end: &End, teller: Teller) {
             "positions": text(&held),
             "deeds": teller.deeds,
         });
-        println!("{value}");
+        out(&value);
         return;
     }
     for holding in &left.held {
-        println!("left      {holding}");
+        out(format_args!("left      {holding}"));
     }
     match (&end.problem, end.proven) {
-        (_, true) if args.flatten => println!("proven: nothing is open and nothing is held"),
-        (_, true) => println!("proven: nothing is open"),
+        (_, true) if args.flatten => out("proven: nothing is open and nothing is held"),
+        (_, true) => out("proven: nothing is open"),
         (problem, false) => {
             let why = problem.clone().unwrap_or_default();
             let open = left.orders.len();
-            println!("NOT PROVEN: {why}; {open} orders were open at the last look: look at the exchange now");
+            out(format_args!("NOT PROVEN: {why}; {open} orders were open at the last look: look at the exchange now"));
         }
     }
 }
+
+/// The exchange's clock is asked for so long; without it ours must do.
+const CLOCK_PATIENCE: Duration = Duration::from_secs(3);

@@ -3,6 +3,7 @@
 //! `pipeline` is the file to read first: it builds rings and stages and puts them on threads. Here rooms meet; nothing
 //! here knows how to parse a message, price an order or match one.
 
+mod opening;
 pub mod pipeline;
 pub mod rooms;
 pub mod venue;
@@ -26,5 +27,6 @@ pub mod lock;
 pub mod paper;
 pub mod problem;
 pub mod progress;
+pub mod say;
 pub mod status;
 pub mod trade;

@@ -14,6 +14,7 @@ use optiflow_backtest::stages::observer::{Flow, Standing};
 use optiflow_backtest::stages::{self, End, Observer, Outcome};
 use optiflow_base::clock::{Nanos, nanos_of};
 use optiflow_base::log::LogEvent;
+use optiflow_sim::core::SPEEDS;
 use optiflow_storage::Summary;
 
 use crate::backtest::stages::ground::{self, Ground};
@@ -22,6 +23,7 @@ use crate::backtest::stages::market::Market;
 use crate::cli::{BacktestArgs, TradeArgs};
 use crate::config::Config;
 use crate::problem::Problem;
+use crate::say::{out, say};
 use crate::trade::Signals;
 
 /// Trades until the time is up, the market is over, or a signal comes; says whether everything ended as it should.
@@ -37,8 +39,8 @@ pub(crate) fn trade(
         return Err(Problem::Usage(text.to_owned()));
     }
     let speed = args.speed.unwrap_or(config.sim.speed);
-    if !(speed.is_finite() && speed > 0.0) {
-        return Err(Problem::Usage(format!("--speed {speed}: must be above zero")));
+    if !SPEEDS.contains(&speed) {
+        return Err(Problem::Usage(format!("--speed {speed}: must be within {SPEEDS:?}")));
     }
     let market = Market::Made {
         spec: args.market.clone().unwrap_or_else(|| config.sim.market.clone()),
@@ -61,7 +63,7 @@ pub(crate) fn trade(
     let whole = failed.is_none() && open == 0;
     let last = outcome.as_ref().map_or(Nanos(0), |outcome| outcome.last);
     let summary = keeper.finish(if whole { "stopped" } else { "failed" }, last)?;
-    say(args.json, &summary, outcome.as_ref(), failed.as_deref());
+    tell(args.json, &summary, outcome.as_ref(), failed.as_deref());
     Ok(whole)
 }
 
@@ -83,7 +85,7 @@ impl Pace<'_> {
         }
         self.shown = Instant::now();
         if let Some(summary) = self.keeper.summary() {
-            eprintln!("{}", optiflow_storage::report::line(&summary));
+            say(optiflow_storage::report::line(&summary));
         }
     }
 }
@@ -134,7 +136,7 @@ impl Flags {
     }
 }
 
-fn say(as_json: bool, summary: &Summary, outcome: Option<&Outcome>, failed: Option<&str>) {
+fn tell(as_json: bool, summary: &Summary, outcome: Option<&Outcome>, failed: Option<&str>) {
     let end = match outcome.map(|outcome| outcome.end) {
         Some(End::MarketOver) => "the recorded market is over",
         Some(End::TimeUp) => "the time is up",
@@ -154,16 +156,16 @@ fn say(as_json: bool, summary: &Summary, outcome: Option<&Outcome>, failed: Opti
             "end": end, "stop": open, "failed": failed, "database": database, "event_log_hash": hash,
             "market_seconds": seconds, "summary": summary,
         });
-        println!("{value}");
+        out(&value);
         return;
     }
-    println!("{}", optiflow_storage::report::text(summary));
-    println!("end       {end}; {open}");
+    out(optiflow_storage::report::text(summary));
+    out(format_args!("end       {end}; {open}"));
     if let Some(hash) = hash {
-        println!("hash      {hash}");
+        out(format_args!("hash      {hash}"));
     }
     if let Some(failed) = failed {
-        println!("failed    {failed}");
+        out(format_args!("failed    {failed}"));
     }
 }
 

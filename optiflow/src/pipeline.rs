@@ -28,7 +28,10 @@ use optiflow_oms::binance::rest::RestClient;
 use optiflow_oms::stage::{Oms, OmsConfig};
 use optiflow_risk::{Risk, RiskConfig};
 use optiflow_storage::{Storage, Summary};
+use optiflow_wire::renewal::{Resolver, SystemLookup};
 use optiflow_wire::transport::TcpDialer;
+
+use crate::say::say;
 
 /// Everything the rooms need to be built.
 pub struct Rooms {
@@ -54,8 +57,10 @@ pub struct Pipeline {
     pub milestones: Rx<Milestone>,
     commands: [Tx<Command>; 2],
     halt: Arc<AtomicBool>,
-    /// Hot seats first, then REST.
+    /// Hot seats.
     threads: Vec<JoinHandle<()>>,
+    /// Those that perform REST calls.
+    callers: Vec<JoinHandle<()>>,
     storage: StorageThread,
 }
 
@@ -67,6 +72,10 @@ pub fn start(rooms: Rooms, seats: &[Seat], clock: &RealClock) -> std::io::Result
     let Links { feed, engine, risk, oms, outside } = Links::new();
     let pulse = rooms.oms.guards.storage.clone().unwrap_or_default();
     pulse.beat(clock.now());
+    let mut resolver = Resolver::new(SystemLookup, clock.now().0);
+    for endpoint in [&rooms.feed.public, &rooms.feed.market, &rooms.oms.ws_api, &rooms.oms.private] {
+        resolver.serve(endpoint);
+    }
     let mut stages: Vec<(Room, Box<dyn Stage + Send>)> = vec![
         (Room::Feed, Box::new(Feed::new(rooms.feed, || TcpDialer, clock.clone(), feed))),
         (Room::Engine, Box::new(Engine::new(rooms.engine, clock.clone(), engine))),
@@ -89,11 +98,13 @@ pub fn start(rooms: Rooms, seats: &[Seat], clock: &RealClock) -> std::io::Result
         }
     }
     assert!(stages.is_empty(), "the placement seats every hot room");
+    let mut callers = Vec::new();
     for (client, line) in [(rooms.feed_rest, feed_rest), (rooms.oms_rest, oms_rest)] {
-        threads.push(start_rest(client, line, cold.1, clock.clone(), halt.clone())?);
+        callers.push(start_rest(client, line, cold.1, clock.clone(), halt.clone())?);
     }
+    start_resolver(resolver, cold.1, clock.clone(), halt.clone())?;
     let storage = StorageThread::start(rooms.storage, logs, cold.0, clock.clone(), pulse)?;
-    Ok(Pipeline { milestones, commands, halt, threads, storage })
+    Ok(Pipeline { milestones, commands, halt, threads, callers, storage })
 }
 
 impl Pipeline {
@@ -114,7 +125,7 @@ impl Pipeline {
 
     /// Has a thread ended that should run until told otherwise? Names the trouble.
     pub fn trouble(&self) -> Option<String> {
-        let ended = self.threads.iter().find(|thread| thread.is_finished());
+        let ended = self.threads.iter().chain(&self.callers).find(|thread| thread.is_finished());
         let ended = ended.map(|thread| format!("thread {} ended", thread.thread().name().unwrap_or("?")));
         ended.or_else(|| self.storage.shown.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone())
     }
@@ -124,7 +135,10 @@ impl Pipeline {
     pub fn finish(self, outcome: &str) -> (Summary, Option<String>) {
         self.halt.store(true, Ordering::Relaxed);
         let mut failed = None;
-        for thread in self.threads {
+        // A call that is on its way may take seconds and concerns nobody any more: it goes with the process.
+        thread::sleep(CALLERS_GRACE);
+        let callers = self.callers.into_iter().filter(JoinHandle::is_finished);
+        for thread in self.threads.into_iter().chain(callers) {
             let name = thread.thread().name().unwrap_or("?").to_owned();
             if thread.join().is_err() {
                 failed = Some(format!("thread {name} panicked; its message is above"));
@@ -181,6 +195,23 @@ fn start_rest(
             }
         }
     })
+}
+
+/// Looks names up when connections keep failing. Nobody waits for this thread: DNS may take longer than a stop.
+fn start_resolver(
+    mut resolver: Resolver<SystemLookup>,
+    core: Option<usize>,
+    clock: RealClock,
+    halt: Arc<AtomicBool>,
+) -> std::io::Result<()> {
+    let thread = thread::Builder::new().name("names".to_owned()).spawn(move || {
+        pin_or_say(core);
+        while !halt.load(Ordering::Relaxed) {
+            resolver.step(clock.now());
+            thread::sleep(RESOLVE_EVERY);
+        }
+    });
+    thread.map(drop)
 }
 
 struct StorageThread {
@@ -262,9 +293,13 @@ fn keep(
 fn pin_or_say(core: Option<usize>) {
     let Some(core) = core else { return };
     if let Err(problem) = placement::pin(core) {
-        eprintln!("optiflow: {problem}; running unpinned");
+        say(format_args!("optiflow: {problem}; running unpinned"));
     }
 }
 
+/// What a thread that performs REST calls gets to notice that it is over.
+const CALLERS_GRACE: Duration = Duration::from_millis(50);
 /// How fresh the status line is.
 const SUMMARY_PERIOD: Duration = Duration::from_millis(250);
+/// How often the wishes of connections are looked at: far below the pause between their attempts.
+const RESOLVE_EVERY: Duration = Duration::from_millis(200);

@@ -1,35 +1,41 @@
 //! Configuration + exchange → everything the rooms are built from: rules, fees, limits, clock, database.
 //!
-//! The blocking questions that must be answered before the first order are asked here, on the main thread. Trades
-//! nothing; changes nothing at the exchange.
+//! Once `opening.rs` has asked the questions that must be answered before the first order. Main thread. Trades nothing;
+//! changes nothing at the exchange.
 
-use std::io::Read;
+use std::collections::BTreeMap;
 use std::path::Path;
 
+use optiflow_backtest::former::former;
 use optiflow_base::clock::{Clock, Nanos, RealClock};
 use optiflow_base::control::Pulse;
-use optiflow_base::ids::{ExchangeOrderId, OrderId, SymbolName, TradeId};
 use optiflow_base::instrument::Instrument;
 use optiflow_engine::engine::{EngineConfig, EngineSymbol};
+use optiflow_engine::rates::RateLimits;
 use optiflow_engine::strategies::echo::Echo;
 use optiflow_engine::strategies::scalping_v1::ScalpingV1;
 use optiflow_engine::strategy::Strategy;
 use optiflow_feed::{FeedConfig, FeedSymbol, Silence};
+use optiflow_oms::binance::outcome;
 use optiflow_oms::binance::rest::RestClient;
 use optiflow_oms::binance::setup;
-use optiflow_oms::former::{Former, FormerOrder, Since};
+use optiflow_oms::error::OmsError;
+use optiflow_oms::former::Former;
 use optiflow_oms::peace::Peace;
 use optiflow_oms::stage::{Guards, OmsConfig};
 use optiflow_oms::time::ExchangeTime;
 use optiflow_risk::{RiskConfig, RiskSymbol};
-use optiflow_storage::reader::former::{SymbolTail, UnfinishedOrder, unfinished};
+use optiflow_storage::reader::former::unfinished;
 use optiflow_storage::{SessionInfo, SessionSymbol, Storage, StorageError, next_epoch};
 use optiflow_wire::limits::Limits;
 use sha2::{Digest, Sha256};
 
 use crate::config::{Config, FeedSettings, Mode, StrategyConfig};
+use crate::opening::{self, Known};
 use crate::pipeline::Rooms;
 use crate::problem::Problem;
+use crate::say::say;
+use crate::trade::Signals;
 use crate::venue::Venue;
 
 /// Asks the exchange what must be known, opens the database, and prepares every room. The client that asked comes back
@@ -37,34 +43,31 @@ use crate::venue::Venue;
 ///
 /// # Errors
 /// Says what was being done and what to do now.
-pub fn build(config: &Config, text: &str, venue: &Venue, clock: &RealClock) -> Result<(Rooms, RestClient), Problem> {
-    let time = ExchangeTime::new();
-    let say = |error: optiflow_oms::error::OmsError| Problem::Failed(error.to_string());
+pub(crate) fn build(
+    config: &Config,
+    text: &str,
+    venue: &Venue,
+    clock: &RealClock,
+    signals: &Signals,
+    alone_since: Nanos,
+) -> Result<(Rooms, RestClient), Problem> {
     let file = |error: optiflow_storage::StorageError| Problem::Usage(error.to_string());
-    let peace = Peace::new();
-    let client = || {
-        let client = RestClient::new(&venue.rest, &venue.roots, Some(venue.key.clone()), time.clone());
-        client.map(|client| client.sharing(&peace)).map_err(say)
-    };
-    let mut rest = client()?;
-    let names: Vec<SymbolName> = config.symbols.iter().map(|symbol| symbol.name).collect();
-    setup::sync_time(&mut rest, clock, &time).map_err(say)?;
-    let mut rules = setup::exchange_rules(&mut rest, clock, &names, MARGIN_ASSET).map_err(say)?;
-    setup::require_one_way(&mut rest, clock).map_err(say)?;
-    setup::fees(&mut rest, clock, &mut rules.instruments).map_err(say)?;
-    rules.orders = setup::order_limits(&mut rest, clock).map_err(say)?;
-
-    let epoch = next_epoch(&config.storage.path).map_err(file)?;
+    let Known { rules, time, peace, rest, binary_hash } = opening::ask(config, venue, clock, MARGIN_ASSET, signals)?;
+    let client = || opening::client(venue, &time, &peace).map_err(|error: OmsError| Problem::Failed(error.to_string()));
     let started = clock.now();
-    let session = session(mode_name(config.mode), &venue.rest, text, started, epoch, &rules.instruments);
+    let epoch = next_epoch(&config.storage.path, started).map_err(file)?;
+    let session = session(mode_name(config.mode), &venue.rest, text, started, epoch, &rules.instruments, binary_hash);
     // Before the session's own row is there.
     let former = former(&config.storage.path, &session).map_err(file)?;
+    if let Some(warning) = strays(&config.storage.path, &session).map_err(file)? {
+        say(format_args!("optiflow trade: {warning}"));
+    }
     let storage = Storage::open(&config.storage.path, &session).map_err(file)?;
     let rooms = Rooms {
         feed: feed(config, venue, &rules.instruments, epoch)?,
-        engine: engine(config, &rules.instruments, epoch),
+        engine: engine(config, &rules, epoch),
         risk: risk(config, &rules),
-        oms: oms(config, venue, &rules, time.clone(), &peace, former)?,
+        oms: oms(config, venue, &rules, time.clone(), &peace, former, alone_since)?,
         storage,
         // The oms hears its own client's headers in the replies, the feed's through the peace.
         feed_rest: client()?.announcing(),
@@ -82,20 +85,24 @@ fn feed(config: &Config, venue: &Venue, instruments: &[Instrument], seed: u32) -
         market: venue.endpoint(&venue.streams)?,
         depth_speed: depth.clone(),
         silence: Silence { depth: *depth_silence, top: *top_silence, trade: *trade_silence, mark: *mark_silence },
+        // What risk would find too old to price by, decides nothing either.
+        lag_max: config.risk.quote_age_max,
         limits: Limits::market(),
         seed: seed.into(),
     })
 }
 
-pub(crate) fn engine(config: &Config, instruments: &[Instrument], epoch: u32) -> EngineConfig {
+pub(crate) fn engine(config: &Config, rules: &setup::Rules, epoch: u32) -> EngineConfig {
     let symbol = |(index, instrument): (usize, &Instrument)| EngineSymbol {
         instrument: *instrument,
         strategy: strategy(&config.symbols[index].strategy),
     };
     EngineConfig {
-        symbols: instruments.iter().enumerate().map(symbol).collect(),
+        symbols: rules.instruments.iter().enumerate().map(symbol).collect(),
         epoch,
+        rates: rates(config, rules),
         sample_every: config.storage.signal_every,
+        book_age_max: config.risk.quote_age_max,
         flow_window: config.feed.flow_window,
     }
 }
@@ -104,6 +111,16 @@ fn strategy(config: &StrategyConfig) -> Box<dyn Strategy + Send> {
     match config {
         StrategyConfig::ScalpingV1(config) => Box::new(ScalpingV1::new(config.as_ref().clone())),
         StrategyConfig::Echo(config) => Box::new(Echo::new(*config)),
+    }
+}
+
+/// Our rates, and where they are lower the exchange's, as exchangeInfo and the account's order limits told them.
+fn rates(config: &Config, rules: &setup::Rules) -> RateLimits {
+    RateLimits {
+        orders_ten_seconds: config.risk.orders_ten_seconds.min(rules.orders.ten_seconds),
+        orders_minute: config.risk.orders_minute.min(rules.orders.minute),
+        weight_minute: config.risk.weight_minute.min(rules.weight_minute),
+        reserve_percent: config.risk.reserve_percent,
     }
 }
 
@@ -119,12 +136,15 @@ pub(crate) fn risk(config: &Config, rules: &setup::Rules) -> RiskConfig {
             price_band_ppm: limits.price_band_ppm,
         }
     };
+    let RateLimits { orders_ten_seconds, orders_minute, weight_minute, reserve_percent } = rates(config, rules);
     RiskConfig {
         symbols: rules.instruments.iter().enumerate().map(symbol).collect(),
-        orders_ten_seconds: config.risk.orders_ten_seconds.min(rules.orders.ten_seconds),
-        orders_minute: config.risk.orders_minute.min(rules.orders.minute),
-        weight_minute: config.risk.weight_minute.min(rules.weight_minute),
-        reserve_percent: config.risk.reserve_percent,
+        total: config.risk.total,
+        is_lasting: outcome::is_lasting,
+        orders_ten_seconds,
+        orders_minute,
+        weight_minute,
+        reserve_percent,
         quote_age_max: config.risk.quote_age_max,
     }
 }
@@ -136,8 +156,10 @@ fn oms(
     time: ExchangeTime,
     peace: &Peace,
     former: Former,
+    alone_since: Nanos,
 ) -> Result<OmsConfig, Problem> {
     let countdown = config.oms.countdown;
+    peace.weight().set_limit(config.risk.weight_minute.min(rules.weight_minute));
     // The configuration was checked against its own limit; the exchange's may be lower.
     if let Some(fault) = countdown.fault(config.symbols.len(), rules.weight_minute) {
         return Err(Problem::Usage(format!("oms.heartbeat, oms.countdown: {fault}")));
@@ -160,42 +182,29 @@ fn oms(
             storage: Some(Pulse::new()),
             peace: peace.clone(),
             former: Some(former),
+            alone_since: Some(alone_since),
         },
     })
 }
 
-/// What former sessions in this mode at this exchange left unfinished, in the words of the oms. Orders in symbols that
-/// are no longer traded are none of this session's: those that are open are cancelled as leftovers all the same.
-fn former(path: &Path, session: &SessionInfo) -> Result<Former, StorageError> {
-    let names: Vec<&str> = session.symbols.iter().map(|symbol| symbol.name.as_str()).collect();
-    let unfinished = unfinished(path, &session.mode, &session.venue, &names)?;
-    let order = |order: UnfinishedOrder| {
-        let symbol = session.symbols.iter().find(|symbol| symbol.name.as_str() == order.symbol)?.id;
-        let UnfinishedOrder { order, decided: sent, exchange_id, trades, filled, .. } = order;
-        let exchange_id = exchange_id.map(ExchangeOrderId);
-        Some(FormerOrder {
-            symbol,
-            order,
-            sent,
-            exchange_id,
-            trades: trades.into_iter().map(TradeId).collect(),
-            filled,
-        })
+/// Orders without an end in symbols that this session does not trade: nobody follows those, which must be said.
+fn strays(path: &Path, session: &SessionInfo) -> Result<Option<String>, StorageError> {
+    let mut strays: BTreeMap<String, usize> = BTreeMap::new();
+    for order in unfinished(path, &session.mode, &session.venue, &[])?.orders {
+        if !session.symbols.iter().any(|symbol| symbol.name.as_str() == order.symbol) {
+            *strays.entry(order.symbol).or_default() += 1;
+        }
+    }
+    let listed: Vec<String> = strays.iter().map(|(symbol, count)| format!("{count} in {symbol}")).collect();
+    let warning = || {
+        format!(
+            "orders of former sessions have no end in the database, and their symbols are not configured any more: {}; \
+             those that are still open are cancelled now, but fills of theirs stay unbooked until a session is started \
+             once with these symbols in its configuration",
+            listed.join(", ")
+        )
     };
-    let since = |tail: &SymbolTail| match (tail.exchange_id, tail.first_session) {
-        (Some(id), _) => Since::Order(ExchangeOrderId(id)),
-        (None, Some(at)) => Since::Time(at),
-        (None, None) => Since::Nothing,
-    };
-    let mut ended: Vec<OrderId> = unfinished.symbols.iter().flat_map(|tail| tail.ended.iter().copied()).collect();
-    ended.sort_unstable();
-    Ok(Former {
-        epoch: session.epoch,
-        since: unfinished.symbols.iter().map(since).collect(),
-        orders: unfinished.orders.into_iter().filter_map(order).collect(),
-        ended,
-        died: unfinished.died,
-    })
+    Ok((!listed.is_empty()).then(warning))
 }
 
 /// What is known of a session when it begins.
@@ -206,6 +215,7 @@ pub(crate) fn session(
     started: Nanos,
     epoch: u32,
     instruments: &[Instrument],
+    binary_hash: String,
 ) -> SessionInfo {
     SessionInfo {
         epoch,
@@ -213,8 +223,8 @@ pub(crate) fn session(
         mode: mode.to_owned(),
         venue: venue.to_owned(),
         margin_asset: MARGIN_ASSET.to_owned(),
-        config_hash: hash(text.as_bytes()),
-        binary_hash: std::env::current_exe().ok().and_then(|path| hash_of_file(&path)).unwrap_or_default(),
+        config_hash: opening::hex(&Sha256::digest(text.as_bytes())),
+        binary_hash,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         symbols: instruments.iter().map(SessionSymbol::of).collect(),
     }
@@ -229,15 +239,32 @@ const fn mode_name(mode: Mode) -> &'static str {
     }
 }
 
-fn hash(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn hash_of_file(path: &Path) -> Option<String> {
-    let mut bytes = Vec::new();
-    std::fs::File::open(path).ok()?.read_to_end(&mut bytes).ok()?;
-    Some(hash(&bytes))
-}
-
 /// The asset that profits and fees are paid in.
 const MARGIN_ASSET: &str = "USDT";
+
+#[cfg(test)]
+mod tests {
+    use optiflow_oms::binance::setup::{OrderLimits, Rules};
+
+    use super::*;
+
+    #[test]
+    fn the_lower_of_our_limits_and_the_exchange_s_reaches_risk_and_strategies() {
+        let text = include_str!("../../configs/demo.toml");
+        let config = Config::parse(text).unwrap();
+        // Ours are 100, 600 and 1 200.
+        for (ten_seconds, minute, weight_minute, expected) in [
+            (300, 1_200, 2_400, (100, 600, 1_200)),
+            (50, 1_200, 800, (50, 600, 800)),
+            (300, 40, 2_400, (100, 40, 1_200)),
+        ] {
+            let rules = Rules { instruments: Vec::new(), weight_minute, orders: OrderLimits { ten_seconds, minute } };
+            let risk = risk(&config, &rules);
+            assert_eq!((risk.orders_ten_seconds, risk.orders_minute, risk.weight_minute), expected);
+            let RateLimits { orders_ten_seconds, orders_minute, weight_minute, reserve_percent } =
+                engine(&config, &rules, 1).rates;
+            assert_eq!((orders_ten_seconds, orders_minute, weight_minute), expected);
+            assert_eq!(reserve_percent, risk.reserve_percent);
+        }
+    }
+}

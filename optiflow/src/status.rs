@@ -8,6 +8,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::pipeline::Pipeline;
+use crate::say::say;
 
 /// The live status.
 pub struct Status {
@@ -54,7 +55,7 @@ impl Status {
                 bar.set_message(text.to_owned());
                 bar.tick();
             }
-            None if turn.is_some() => eprintln!("{text}"),
+            None if turn.is_some() => say(&text),
             None => {}
         }
         self.shown = turn;

@@ -4,6 +4,7 @@
 //! main thread; decides nothing about trading.
 
 use std::fs;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -17,6 +18,8 @@ use optiflow_base::ids::SymbolName;
 use optiflow_base::placement;
 use optiflow_base::stage::Room;
 use optiflow_oms::binance::emergency;
+use optiflow_oms::binance::rest::RestClient;
+use optiflow_oms::binance::setup::START_PATIENCE;
 use optiflow_storage::Summary;
 
 use crate::cli::TradeArgs;
@@ -30,6 +33,7 @@ use crate::problem::Problem;
 use crate::record::Tally;
 use crate::record::aside::Aside;
 use crate::rooms;
+use crate::say::{out, say};
 use crate::status::Status;
 use crate::venue::Venue;
 
@@ -39,7 +43,7 @@ pub fn run(args: &TradeArgs) -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(problem) => {
-            eprintln!("optiflow trade: {problem}");
+            say(format_args!("optiflow trade: {problem}"));
             problem.exit_code()
         }
     }
@@ -73,18 +77,20 @@ fn trade(args: &TradeArgs, (mut config, text): (Config, String)) -> Result<bool,
     // Asked before anything is pinned: afterwards a thread sees only its own core.
     let seats = placement::plan(&placement::usable_cores());
     let clock = RealClock::new();
+    let alone_since = clock.now();
     let cold_core = seats.iter().find(|seat| seat.rooms.contains(&Room::Control)).and_then(|seat| seat.core);
     let venue = Venue::open(&config, args, cold_core)?;
     let capture =
         args.capture.as_deref().map(|out| Aside::start(out, &config, &venue, &clock, cold_core)).transpose()?;
-    let (rooms, mut last_resort) = rooms::build(&config, &text, &venue, &clock)?;
+    let (rooms, mut last_resort) = rooms::build(&config, &text, &venue, &clock, &signals, alone_since)?;
     capture.iter().for_each(Aside::wait);
     let mut pipeline = pipeline::start(rooms, &seats, &clock)
         .map_err(|error| Problem::Failed(format!("starting a thread: {error}")))?;
 
     let watch = Watch { clock: &clock, signals: &signals, embedded: venue.embedded.as_ref(), quiet: args.json };
-    let end = watch.until_end(&mut pipeline, run_for);
-    let mut stopped = watch.stop(&mut pipeline, config.oms.stop_timeout);
+    // Whatever befalls this thread, what is open must still be stopped.
+    let end = survive(|| watch.until_end(&mut pipeline, run_for)).unwrap_or_else(End::Trouble);
+    let mut stopped = survive(|| watch.stop(&mut pipeline, config.oms.stop_timeout)).and_then(|stopped| stopped);
     let outcome = match (&end, &stopped) {
         (End::Asked(_), Ok(())) => "stopped",
         (End::Trouble(_), _) | (_, Err(_)) => "failed",
@@ -93,12 +99,7 @@ fn trade(args: &TradeArgs, (mut config, text): (Config, String)) -> Result<bool,
     // Before the exchange stops: a connection that it closes would be told as trouble.
     let capture = capture.map(Aside::stop);
     if let Err(problem) = &stopped {
-        let symbols: Vec<SymbolName> = config.symbols.iter().map(|symbol| symbol.name).collect();
-        stopped = Err(match emergency::cancel_ours(&mut last_resort, &clock, &symbols) {
-            Ok(0) => format!("{problem}; by REST, nothing of ours is open now"),
-            Ok(open) => format!("{problem}; by REST, {open} orders are still open: look at the exchange now"),
-            Err(error) => format!("{problem}; REST could not help either ({error}): look at the exchange now"),
-        });
+        stopped = Err(last_words(problem, &config, &mut last_resort, &clock));
     }
     let audit = venue.embedded.map(|exchange| ledger::audit(&config.storage.path, &summary, &exchange.stop()));
     let captured = !matches!(capture, Some(Err(_)));
@@ -107,6 +108,27 @@ fn trade(args: &TradeArgs, (mut config, text): (Config, String)) -> Result<bool,
     result.say(args.json);
     let agrees = audit.is_none_or(|audit| audit.is_ok_and(|audit| audit.agrees()));
     Ok(outcome == "stopped" && failed.is_none() && agrees && captured)
+}
+
+/// The stop found no proof: REST is tried once more, for a bounded time; says what may still be open, and what to do.
+fn last_words(problem: &str, config: &Config, rest: &mut RestClient, clock: &RealClock) -> String {
+    let symbols: Vec<SymbolName> = config.symbols.iter().map(|symbol| symbol.name).collect();
+    let remedy = format!(
+        "run `optiflow kill`, which cancels everything and proves it; the countdown cancels what is left within {} s if \
+         the exchange keeps it",
+        config.oms.countdown.span.as_secs()
+    );
+    match emergency::cancel_ours(rest, clock, &symbols, LAST_RESORT, &mut thread::sleep) {
+        Ok(0) => format!("{problem}; by REST, nothing of ours is open now"),
+        Ok(open) => format!("{problem}; by REST, {open} orders of ours are still open: {remedy}"),
+        Err(error) => format!("{problem}; REST could not help either ({error}): {remedy}"),
+    }
+}
+
+/// Does `work`; a panic on the way is a problem to tell.
+fn survive<T>(work: impl FnOnce() -> T) -> Result<T, String> {
+    // What a panic leaves half done is only read afterwards: milestones and counts.
+    catch_unwind(AssertUnwindSafe(work)).map_err(|_| "the main thread panicked; its message is above".to_owned())
 }
 
 /// Why trading ends.
@@ -167,7 +189,8 @@ impl Watch<'_> {
             match (ready, run_for) {
                 (Some(ready), Some(run_for)) if now >= ready + run_for => return End::Asked("the time is up"),
                 (None, _) if now >= started + READY_TIMEOUT => {
-                    return End::Trouble("not ready after 60 s: see the notices in the database".to_owned());
+                    let seconds = READY_TIMEOUT.as_secs();
+                    return End::Trouble(format!("not ready after {seconds} s: see the notices in the database"));
                 }
                 _ => {}
             }
@@ -237,19 +260,19 @@ impl Outcome<'_> {
                 "end": why, "stop": open, "failed": failed, "ledger": ledger, "database": database, "summary": summary,
                 "capture": capture,
             });
-            println!("{value}");
+            out(&value);
             return;
         }
-        println!("{}", optiflow_storage::report::text(summary));
-        println!("end       {why}; {open}");
-        println!("ledger    {ledger}");
+        out(optiflow_storage::report::text(summary));
+        out(format_args!("end       {why}; {open}"));
+        out(format_args!("ledger    {ledger}"));
         match self.capture {
             None => {}
-            Some(Ok(tally)) => println!("capture   {tally}"),
-            Some(Err(problem)) => println!("capture   failed: {problem}"),
+            Some(Ok(tally)) => out(format_args!("capture   {tally}")),
+            Some(Err(problem)) => out(format_args!("capture   failed: {problem}")),
         }
         if let Some(failed) = failed {
-            println!("failed    {failed}");
+            out(format_args!("failed    {failed}"));
         }
     }
 }
@@ -276,9 +299,23 @@ fn catch_signals() -> Result<Signals, Problem> {
 const DEMO_PATH: &str = "configs/demo.toml";
 /// The same, for a program that was carried away from its checkout.
 const DEMO: &str = include_str!("../../configs/demo.toml");
-/// From start to the first reconciled state.
-const READY_TIMEOUT: Duration = Duration::from_secs(60);
+/// From start to the first reconciled state: longer than a short ban, like the questions before it.
+const READY_TIMEOUT: Duration = START_PATIENCE;
 /// How often the main thread looks.
 const WATCH_PERIOD: Duration = Duration::from_millis(20);
 /// What a stop may take beyond the oms's own limit.
-const STOP_GRACE: Duration = Duration::from_secs(3);
+const STOP_GRACE: Duration = Duration::from_secs(1);
+/// How long REST is tried when a stop found no proof. All in all a stop takes `[oms] stop_timeout` + 7 s at most.
+const LAST_RESORT: Duration = Duration::from_secs(5);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_of_the_main_thread_is_a_trouble_after_which_the_session_is_still_stopped() {
+        assert_eq!(survive(|| 1), Ok(1));
+        let panics: fn() -> u8 = || panic!("on purpose");
+        assert!(survive(panics).is_err_and(|problem| problem.contains("panicked")));
+    }
+}

@@ -1,82 +1,157 @@
 //! Sudden death: `optiflow trade` is killed again and again at random instants and started again on the same database;
 //! in the end the database has every fill of the exchange exactly once, and nothing is open or unfinished.
 //!
-//! `OPTIFLOW_DEATHS` says how often (5 when it is not set), `OPTIFLOW_DEATHS_SEED` which instants, and
-//! `OPTIFLOW_DEATHS_FAULTS` names a faults file for the exchange, `OPTIFLOW_DEATHS_PROGRAM` another build of the program.
+//! It dies while it starts, while it recovers, while it trades and while it stops. Several exchanges with an engine each
+//! run at a time. Whenever a life trades, no order of an earlier one may be open; now and then nobody comes back, and the
+//! countdown at the exchange must have cancelled everything.
+//!
+//! `OPTIFLOW_DEATHS` says how often (6 when it is not set), `OPTIFLOW_DEATHS_PAIRS` on how many exchanges at a time (2),
+//! `OPTIFLOW_DEATHS_SEED` which instants, `OPTIFLOW_DEATHS_FAULTS` names a faults file for the exchange, and
+//! `OPTIFLOW_DEATHS_PROGRAM` another build of the program.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
+use std::path::PathBuf;
+use std::process::ExitStatus;
+use std::thread;
 use std::time::{Duration, Instant};
 
-use optiflow_base::clock::RealClock;
-use optiflow_base::rest::{Auth, Method, RestCall};
-use optiflow_base::secret::Secret;
-use optiflow_oms::binance::rest::RestClient;
-use optiflow_oms::binance::sign::ApiKey;
-use optiflow_oms::time::ExchangeTime;
-use optiflow_wire::tls::Roots;
-use serde_json::Value;
+use pair::{Engine, Fills, Pair, until};
+
+mod pair;
 
 #[test]
 fn every_fill_is_in_the_database_once_and_nothing_is_left_after_many_deaths() {
-    let folder = Folder::new("deaths");
-    let mut exchange = Exchange::start(&folder);
-    let mut random = fastrand::Rng::with_seed(number("OPTIFLOW_DEATHS_SEED", 4));
-    let deaths = number("OPTIFLOW_DEATHS", 5);
-    let mut while_trading = 0;
-    for _ in 0..deaths {
-        let mut trader = exchange.trade(&folder, "600s");
-        // A third dies while it recovers, the others while they trade.
-        let millis = if random.u8(..3) == 0 {
-            random.u64(..TRADING_AFTER_MS)
-        } else {
-            wait_for_trading(&folder, &mut trader.0);
-            while_trading += 1;
-            random.u64(..TRADING_MS)
-        };
-        std::thread::sleep(Duration::from_millis(millis) + Duration::from_micros(random.u64(..1_000)));
-        assert!(trader.0.try_wait().unwrap().is_none(), "the trader ended by itself: {}", said(&folder));
-        trader.0.kill().unwrap();
-        trader.0.wait().unwrap();
-    }
-    let mut last = exchange.trade(&folder, "3s");
-    let ended = wait(&mut last.0, Duration::from_secs(180));
-    assert!(ended, "the last session does not end in order: {}", said(&folder));
+    let deaths = number("OPTIFLOW_DEATHS", 6);
+    let pairs = number("OPTIFLOW_DEATHS_PAIRS", 2).clamp(1, deaths.max(1));
+    let seed = number("OPTIFLOW_DEATHS_SEED", 4);
+    eprintln!("{deaths} deaths on {pairs} exchanges: about {} minutes", deaths / pairs / LIVES_A_MINUTE + 1);
+    let of = move |pair: u64| deaths / pairs + u64::from(pair < deaths % pairs);
+    let threads: Vec<_> = (0..pairs).map(|pair| thread::spawn(move || lives(pair, of(pair), seed))).collect();
+    let tallies: Vec<Tally> = threads.into_iter().map(|thread| thread.join().expect("told above")).collect();
+    let sum = |of: fn(&Tally) -> usize| tallies.iter().map(of).sum::<usize>();
+    eprintln!(
+        "{deaths} deaths: {} while starting, {} while recovering, {} while trading, {} while stopping; {} more stopped \
+         before they could be killed; {} times nobody came back before the countdown was over; {} fills, {} orders found \
+         that the database had not heard of; stopping took {:?} at most",
+        sum(|tally| tally.deaths[0]),
+        sum(|tally| tally.deaths[1]),
+        sum(|tally| tally.deaths[2]),
+        sum(|tally| tally.deaths[3]),
+        sum(|tally| tally.stopped),
+        sum(|tally| tally.abandoned),
+        sum(|tally| tally.fills),
+        sum(|tally| tally.found),
+        tallies.iter().map(|tally| tally.stop_max).max().unwrap(),
+    );
+    assert!(deaths < 6 || sum(|tally| tally.fills) > 0, "something was traded");
+}
 
-    if std::env::var_os(FAULTS).is_some() {
-        std::thread::sleep(LIES_LAST);
+/// What happened to one exchange and its engines.
+#[derive(Debug, Default)]
+struct Tally {
+    /// While starting, recovering, trading, stopping.
+    deaths: [usize; 4],
+    stopped: usize,
+    abandoned: usize,
+    fills: usize,
+    found: usize,
+    stop_max: Duration,
+}
+
+fn lives(number: u64, deaths: u64, seed: u64) -> Tally {
+    let faults = std::env::var_os(FAULTS).map(PathBuf::from);
+    let configuration = format!("{BUSY}{}", if faults.is_some() { "" } else { SHORT_COUNTDOWN });
+    let mut pair = Pair::start(&format!("deaths-{number}"), &configuration, faults.as_deref());
+    let mut random = fastrand::Rng::with_seed(seed ^ (number << 32));
+    let mut tally = Tally::default();
+    while (tally.deaths.iter().sum::<usize>() as u64) < deaths {
+        pair.wait_for_weight(LIFE_WEIGHT);
+        let mut engine = pair.trade();
+        live(&mut pair, &mut engine, &mut random, &mut tally, faults.is_some());
     }
-    let database = folder.path("log.db");
-    let theirs = exchange.fills();
-    let ours = fills(&database);
-    let repeated = count(&database, "SELECT count(*) - count(DISTINCT trade_id) FROM fills");
-    let sums = count(
-        &database,
+    end_in_order(&mut pair, faults.is_some(), &mut tally);
+    judge(&mut pair, &mut tally, faults.is_some());
+    tally
+}
+
+/// One life, which ends in one of four ways.
+fn live(pair: &mut Pair, engine: &mut Engine, random: &mut fastrand::Rng, tally: &mut Tally, lies: bool) {
+    let moment = random.choice([0, 0, 1, 1, 1, 2, 2, 2, 3, 3]).unwrap();
+    let within = |random: &mut fastrand::Rng, millis: u64| {
+        thread::sleep(Duration::from_micros(random.u64(..millis * 1_000)));
+    };
+    match moment {
+        0 => within(random, STARTING_MS),
+        1 => {
+            pair.wait_for_session(engine);
+            within(random, RECOVERING_MS);
+        }
+        _ => {
+            pair.wait_for_trading(engine);
+            // What an exchange that lies about its orders shows is no proof.
+            assert!(lies || pair.orphans().is_empty(), "{:?} {}", pair.orphans(), pair.said());
+            within(random, TRADING_MS);
+        }
+    }
+    if moment == 3 {
+        engine.terminate();
+        within(random, STOPPING_MS);
+    } else {
+        assert!(engine.process.try_wait().unwrap().is_none(), "the engine ended by itself: {}", pair.said());
+    }
+    if engine.kill() {
+        tally.deaths[moment] += 1;
+    } else {
+        tally.stopped += 1;
+    }
+    if moment >= 2 && random.u8(..12) == 0 && !lies {
+        tally.abandoned += 1;
+        until("the countdown does not cancel", COUNTDOWN + COUNTDOWN_SLACK, || pair.open().is_empty().then_some(()));
+    }
+}
+
+/// One more life, which ends in order. Against a liar that may take several.
+fn end_in_order(pair: &mut Pair, lies: bool, tally: &mut Tally) {
+    for _ in 0..if lies { 10 } else { 1 } {
+        pair.wait_for_weight(LIFE_WEIGHT);
+        let mut engine = pair.trade();
+        pair.wait_for_trading(&mut engine);
+        let told = Instant::now();
+        engine.terminate();
+        let bound = if lies { STOP_BOUND_UNDER_FAULTS } else { STOP_BOUND };
+        let status =
+            until("the last session does not end", Duration::from_secs(120), || engine.process.try_wait().unwrap());
+        tally.stop_max = tally.stop_max.max(told.elapsed());
+        assert!(told.elapsed() < bound, "stopping took {:?}: {}", told.elapsed(), pair.said());
+        if ExitStatus::success(&status) {
+            return;
+        }
+        assert!(lies, "the last session does not end in order: {}", pair.said());
+        assert!(pair.said().contains("optiflow kill") || pair.said().contains("nothing of ours is open"));
+    }
+    panic!("no session ends in order: {}", pair.said());
+}
+
+fn judge(pair: &mut Pair, tally: &mut Tally, lies: bool) {
+    if lies {
+        thread::sleep(LIES_LAST);
+    }
+    let (theirs, ours) = (pair.fills(), pair.written());
+    let repeated = pair.count("SELECT count(*) - count(DISTINCT trade_id) FROM fills");
+    let sums = pair.count(
         "SELECT count(*) FROM orders WHERE filled <> \
          (SELECT coalesce(sum(qty), 0) FROM fills WHERE fills.order_id = orders.order_id)",
     );
-    let found = count(&database, "SELECT count(*) FROM notices WHERE what LIKE '%never written down'");
-    let orders = count(&database, "SELECT count(*) FROM orders WHERE exchange_id IS NOT NULL");
-    eprintln!(
-        "{deaths} deaths, {while_trading} of them while trading; {orders} orders, {} fills; {found} orders were found that \
-         the database had not heard of",
-        theirs.len()
-    );
     assert_eq!(difference(&ours, &theirs), Vec::<String>::new());
     assert_eq!((repeated, sums), (0, 0), "fills are told once and add up to what their orders say");
-    assert_eq!(exchange.open(), 0);
+    assert_eq!(pair.open(), Vec::<String>::new());
     let unfinished = "SELECT count(*) FROM orders WHERE state IN ('intended', 'sent', 'unknown', 'open')";
-    assert_eq!(count(&database, unfinished), 0, "every order has come to its end");
-    assert!(deaths < 5 || !theirs.is_empty(), "something was traded");
+    assert_eq!(pair.count(unfinished), 0, "every order has come to its end");
+    tally.fills = theirs.len();
+    let found = pair.count("SELECT count(*) FROM notices WHERE what LIKE '%never written down'");
+    tally.found = usize::try_from(found).unwrap();
 }
-
-/// Trade id → client order id, side, price, quantity.
-type Fills = BTreeMap<i64, String>;
 
 fn difference(ours: &Fills, theirs: &Fills) -> Vec<String> {
     let missing = theirs.iter().filter(|(id, row)| ours.get(id) != Some(row));
@@ -85,220 +160,8 @@ fn difference(ours: &Fills, theirs: &Fills) -> Vec<String> {
     missing.chain(invented.map(|(id, row)| format!("{id}: database {row}, not at the exchange"))).collect()
 }
 
-fn fills(path: &str) -> Fills {
-    let connection = rusqlite::Connection::open(path).unwrap();
-    let sql = "SELECT trade_id, client_id, fills.side, fills.price, fills.qty FROM fills JOIN orders USING (order_id)";
-    let mut statement = connection.prepare(sql).unwrap();
-    let rows = statement.query_map([], |row| {
-        let [client, side]: [String; 2] = [row.get(1)?, row.get(2)?];
-        let [price, qty]: [i64; 2] = [row.get(3)?, row.get(4)?];
-        Ok((row.get(0)?, format!("{client} {side} {qty} at {price}")))
-    });
-    rows.unwrap().map(Result::unwrap).collect()
-}
-
-fn count(path: &str, sql: &str) -> i64 {
-    rusqlite::Connection::open(path).unwrap().query_row(sql, [], |row| row.get(0)).unwrap()
-}
-
-/// Waits until the session that was started last has had an order accepted.
-fn wait_for_trading(folder: &Folder, trader: &mut Child) {
-    let deadline = Instant::now() + Duration::from_secs(120);
-    let sql = "SELECT count(*) FROM order_events JOIN orders USING (order_id)
-               WHERE what = 'accepted' AND orders.session_id = (SELECT max(id) FROM sessions)
-               AND (SELECT max(id) FROM sessions WHERE ended_ns IS NULL AND started_ns > ?) IS NOT NULL";
-    let since =
-        std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap() - Duration::from_millis(500);
-    let since = i64::try_from(since.as_nanos()).unwrap();
-    loop {
-        assert!(Instant::now() < deadline, "the trader does not trade: {}", said(folder));
-        assert!(trader.try_wait().unwrap().is_none(), "the trader ended by itself: {}", said(folder));
-        std::thread::sleep(Duration::from_millis(100));
-        let Ok(connection) = rusqlite::Connection::open(folder.path("log.db")) else { continue };
-        if connection.query_row(sql, [since], |row| row.get::<_, i64>(0)).is_ok_and(|count| count > 0) {
-            return;
-        }
-    }
-}
-
-/// `optiflow exchange` as a process, and a client of it.
-struct Exchange {
-    process: Child,
-    line: PathBuf,
-    client: RestClient,
-    clock: RealClock,
-}
-
-impl Exchange {
-    fn start(folder: &Folder) -> Exchange {
-        let line = PathBuf::from(folder.path("exchange.json"));
-        let mut command = Command::new(program());
-        command.args(["exchange", "--json", "--folder", &folder.path("keys")]);
-        if let Some(faults) = std::env::var_os(FAULTS) {
-            command.arg("--faults").arg(faults);
-        }
-        let process = command.stdout(File::create(&line).unwrap()).spawn().unwrap();
-        let deadline = Instant::now() + Duration::from_secs(20);
-        while !fs::read_to_string(&line).unwrap().contains('\n') {
-            assert!(Instant::now() < deadline, "the exchange does not listen");
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        let said: Value = serde_json::from_str(&fs::read_to_string(&line).unwrap()).unwrap();
-        let text = |field: &str| said[field].as_str().unwrap().to_owned();
-        let key = ApiKey::hmac(&text("api_key"), &Secret::new(text("api_secret").into_bytes())).unwrap();
-        let roots = Roots::CaFile(text("ca_file").into());
-        let client = RestClient::new(&text("rest"), &roots, Some(Arc::new(key)), ExchangeTime::new()).unwrap();
-        Exchange { process, line, client, clock: RealClock::new() }
-    }
-
-    fn trade(&self, folder: &Folder, run_for: &str) -> Trader {
-        let error = File::options().create(true).append(true).open(folder.path("trade.txt")).unwrap();
-        let mut command = Command::new(program());
-        fs::write(folder.path("busy.toml"), BUSY).unwrap();
-        command.args(["trade", "--config", &folder.path("busy.toml"), "--for", run_for, "--json"]);
-        command.args(["--db", &folder.path("log.db"), "--exchange"]);
-        command.arg(&self.line).current_dir(root()).stdout(error.try_clone().unwrap()).stderr(error);
-        Trader(command.stdin(Stdio::null()).spawn().unwrap())
-    }
-
-    fn ask(&mut self, path: &'static str, query: &str) -> Value {
-        // A liar may refuse now and then, and a limit may be used up.
-        let deadline = Instant::now() + Duration::from_secs(150);
-        loop {
-            let (method, auth) = (Method::Get, Auth::Signed);
-            let mut call = RestCall { token: 0, method, path, query: Default::default(), auth, weight: 5 };
-            call.query.push_str(query);
-            let reply = self.client.perform(&call, &self.clock);
-            if let (true, Ok(value)) = (reply.is_ok(), serde_json::from_slice(&reply.body)) {
-                return value;
-            }
-            let body = String::from_utf8_lossy(&reply.body).into_owned();
-            assert!(Instant::now() < deadline, "{path}: {} {body}", reply.status);
-            std::thread::sleep(Duration::from_millis(200));
-        }
-    }
-
-    fn open(&mut self) -> usize {
-        self.ask("/fapi/v1/openOrders", "symbol=BTCUSDT").as_array().unwrap().len()
-    }
-
-    /// All fills, by pages.
-    fn fills(&mut self) -> Fills {
-        let orders = self.all("/fapi/v1/allOrders", "orderId");
-        let client = |order: i64| {
-            let row = orders.iter().find(|row| row["orderId"] == order).expect("a fill has an order");
-            row["clientOrderId"].as_str().unwrap().to_owned()
-        };
-        let units = |value: &Value| {
-            let price: optiflow_base::money::Price = value.as_str().unwrap().parse().unwrap();
-            price.units()
-        };
-        let read = |row: &Value| {
-            let side = row["side"].as_str().unwrap().to_lowercase();
-            let (price, qty) = (units(&row["price"]), units(&row["qty"]));
-            let text = format!("{} {side} {qty} at {price}", client(row["orderId"].as_i64().unwrap()));
-            (row["id"].as_i64().unwrap(), text)
-        };
-        self.all("/fapi/v1/userTrades", "fromId").iter().map(read).collect()
-    }
-
-    fn all(&mut self, path: &'static str, cursor: &str) -> Vec<Value> {
-        let (mut rows, mut from) = (Vec::new(), 0);
-        loop {
-            let page = self.ask(path, &format!("symbol=BTCUSDT&{cursor}={from}&limit=1000"));
-            let page = page.as_array().unwrap();
-            let field = if cursor == "fromId" { "id" } else { cursor };
-            rows.extend(page.iter().cloned());
-            match page.last() {
-                Some(last) if page.len() == 1000 => from = last[field].as_i64().unwrap() + 1,
-                _ => return rows,
-            }
-        }
-    }
-}
-
-impl Drop for Exchange {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-/// `optiflow trade` as a process that is gone when the test is.
-struct Trader(Child);
-
-impl Drop for Trader {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-/// Did it end, and well?
-fn wait(process: &mut Child, patience: Duration) -> bool {
-    let deadline = Instant::now() + patience;
-    loop {
-        if let Some(status) = process.try_wait().unwrap() {
-            return status.success();
-        }
-        if Instant::now() >= deadline {
-            return false;
-        }
-        std::thread::sleep(Duration::from_millis(50));
-    }
-}
-
-/// The end of what the traders said.
-fn said(folder: &Folder) -> String {
-    let said = fs::read_to_string(folder.path("trade.txt")).unwrap_or_default();
-    let notices = rusqlite::Connection::open(folder.path("log.db")).ok().map(|connection| {
-        let sql = "SELECT room || ': ' || what || ' ' || value FROM notices ORDER BY id DESC LIMIT 60";
-        let mut statement = connection.prepare(sql).unwrap();
-        let rows = statement.query_map([], |row| row.get::<_, String>(0)).unwrap();
-        rows.map(Result::unwrap).collect::<Vec<_>>().join("\n")
-    });
-    format!(
-        "{}\n{}",
-        said.chars().rev().take(4_000).collect::<String>().chars().rev().collect::<String>(),
-        notices.unwrap_or_default()
-    )
-}
-
-fn program() -> PathBuf {
-    std::env::var_os("OPTIFLOW_DEATHS_PROGRAM").map_or_else(|| env!("CARGO_BIN_EXE_optiflow").into(), PathBuf::from)
-}
-
 fn number(name: &str, usual: u64) -> u64 {
     std::env::var(name).map_or(usual, |text| text.parse().unwrap_or_else(|_| panic!("{name} is a number")))
-}
-
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize().unwrap()
-}
-
-/// A temporary folder, removed at the end unless the test fails.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Folder {
-        let path = std::env::temp_dir().join(format!("optiflow-{name}-{}", std::process::id()));
-        fs::create_dir_all(&path).unwrap();
-        Folder(path)
-    }
-
-    fn path(&self, name: &str) -> String {
-        self.0.join(name).to_string_lossy().into_owned()
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            eprintln!("kept: {}", self.0.display());
-        } else {
-            let _ = fs::remove_dir_all(&self.0);
-        }
-    }
 }
 
 /// Names a faults file for the exchange.
@@ -327,7 +190,26 @@ price_band_bps = 100
 away_ticks = 1
 "#;
 
-/// From start to the first orders it takes about this long.
-const TRADING_AFTER_MS: u64 = 5_000;
-/// A session that trades is killed within this time.
-const TRADING_MS: u64 = 3_000;
+/// Beside it, where nobody lies: a liar may well keep so short a countdown from ever being renewed in time.
+const SHORT_COUNTDOWN: &str = r#"
+[oms]
+heartbeat = "1300ms"
+countdown = "4s"
+"#;
+
+/// That countdown, and how long after it an order may be seen.
+const COUNTDOWN: Duration = Duration::from_secs(4);
+const COUNTDOWN_SLACK: Duration = Duration::from_secs(2);
+/// A life that begins costs less request weight than this.
+const LIFE_WEIGHT: u32 = 250;
+/// Lives that one exchange's limit of weight allows in a minute.
+const LIVES_A_MINUTE: u64 = 15;
+/// Within such times of its beginning a phase is ended, milliseconds: most of them have not come to their own end.
+const STARTING_MS: u64 = 400;
+const RECOVERING_MS: u64 = 2_200;
+const TRADING_MS: u64 = 1_000;
+const STOPPING_MS: u64 = 150;
+/// From SIGTERM to the end.
+const STOP_BOUND: Duration = Duration::from_secs(5);
+/// `[oms] stop_timeout` and 7 s.
+const STOP_BOUND_UNDER_FAULTS: Duration = Duration::from_secs(17);

@@ -278,7 +278,7 @@ fn an_exchange_that_cannot_start_says_why() {
     assert!(matches!(taken, ExchangeError::Listen { .. }) && taken.to_string().contains("choose another port"));
     let market = start(ExchangeOptions { market: "/no/such/file.gz".to_owned(), ..options(false) }).unwrap_err();
     assert!(matches!(market, ExchangeError::Market(_)), "{market}");
-    for speed in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+    for speed in [0.0, -1.0, 1e-300, 1e7, f64::NAN, f64::INFINITY] {
         let error = start(ExchangeOptions { speed, ..options(false) }).unwrap_err();
         assert!(matches!(error, ExchangeError::Speed(_)), "{error}");
     }

@@ -27,6 +27,8 @@ orders_ten_seconds = 100
 orders_minute = 600
 weight_minute = 1200
 quote_age_max = "2s"
+total_notional_max = "1200"
+total_open_orders_max = 8
 
 [[symbol]]
 name = "ETHUSDT"

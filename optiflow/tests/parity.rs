@@ -30,14 +30,14 @@ fn a_session_sent_again_fills_as_it_did_and_tampering_shows() {
     assert!(model["orders"].as_u64().unwrap() >= 10, "{honest:#}");
     assert!(model["filled_real"].as_u64().unwrap() >= 2, "{honest:#}");
     assert!(share(model, "agreement") >= 0.9, "{honest:#}");
-    assert!(share(model, "agreement_by_qty") >= 0.8, "{honest:#}");
+    assert!(share(model, "agreement_by_value") >= 0.8, "{honest:#}");
     let table = fs::read_to_string(folder.path("out/parity.csv")).unwrap();
     assert_eq!(table.lines().count() as u64, 1 + 6 * model["orders"].as_u64().unwrap());
     assert!(fs::read_to_string(folder.path("out/parity.html")).unwrap().contains("risk-averse"));
 
     let late = parity(&folder, &capture, &["--delay", "2000000000"]);
     let late = &late["models"][0];
-    let (before, after) = (share(model, "agreement_by_qty"), share(late, "agreement_by_qty"));
+    let (before, after) = (share(model, "agreement_by_value"), share(late, "agreement_by_value"));
     assert!(after < before - 0.1, "{before} {after}: {late:#}");
 
     // Without its trades the market fills what it crosses, and that later.

@@ -81,6 +81,57 @@ fn an_exchange_that_goes_and_comes_back_costs_a_reconnect_and_a_new_snapshot() {
     assert!(tally["reconnects"].as_u64().unwrap() >= 2, "both routes: {tally:#}");
     assert!(tally["lines"]["snapshot"].as_u64().unwrap() >= 2, "{tally:#}");
     assert!(notes.contains("public streams: connected again"), "{notes}");
+    // The ids of the new exchange begin anew: its book is in the store all the same.
+    let files = captured(&folder);
+    let out = folder.path("market.parquet");
+    let import = [&["import", "collector", "--json", "--out", &out][..], &strs(&files)].concat();
+    let imported = optiflow(&import).json();
+    let (stale, depth) = (imported["stale"].as_u64().unwrap(), imported["heard"]["depth"].as_u64().unwrap());
+    assert!(stale * 20 < depth, "{imported:#}");
+    assert!(imported["heard"]["snapshots"].as_u64().unwrap() >= 2, "{imported:#}");
+}
+
+#[test]
+fn the_recordings_of_two_symbols_become_one_store() {
+    let folder = Folder::new("record-two");
+    let exchange = Exchange::of(&folder, 0, "synthetic:BTCUSDT,ETHUSDT");
+    demo(&folder);
+    let text = fs::read_to_string(folder.path("demo.toml")).unwrap();
+    let (before, symbol) = text.split_at(text.find("[[symbol]]").unwrap());
+    let other = symbol.replace("BTCUSDT", "ETHUSDT");
+    let totals = "total_notional_max = \"1200\"\ntotal_open_orders_max = 8";
+    fs::write(folder.path("demo.toml"), format!("{before}{totals}\n{symbol}\n{other}")).unwrap();
+    let (config, capture) = (folder.path("demo.toml"), folder.path("capture"));
+    let record = ["record", "--config", &config, "--exchange", &exchange.line, "--out", &capture, "--for", "14s"];
+    let said = optiflow(&[&record[..], &["--json"]].concat());
+    assert_eq!(said.code, 0, "{}", said.err);
+    let tally = said.json();
+    let files = captured(&folder);
+    assert!(files.iter().any(|file| file.contains("ethusdt_")) && files.iter().any(|file| file.contains("btcusdt_")));
+    let out = folder.path("market.parquet");
+    let import = [&["import", "collector", "--out", &out, "--json"][..], &strs(&files)].concat();
+    let said = optiflow(&import);
+    assert_eq!(said.code, 0, "{}", said.err);
+    let imported = said.json();
+    let names: Vec<&str> =
+        imported["symbols"].as_array().unwrap().iter().map(|info| info["name"].as_str().unwrap()).collect();
+    assert!(names.contains(&"BTCUSDT") && names.contains(&"ETHUSDT"), "{imported:#}");
+    assert_eq!(imported["heard"]["depth"], tally["lines"]["depth"], "{imported:#}");
+    assert_eq!(imported["heard"]["snapshots"], tally["lines"]["snapshot"], "{imported:#}");
+    assert_eq!((&imported["gaps"], &imported["bare_snapshots"]), (&Value::from(0), &Value::from(0)));
+    assert_eq!(imported["warnings"], Value::Array(Vec::new()), "{imported:#}");
+    let seconds = (imported["local_ns"]["last"].as_u64().unwrap() - imported["local_ns"]["first"].as_u64().unwrap())
+        / 1_000_000_000;
+    assert!(
+        (10..=14).contains(&seconds),
+        "longer than the window, which would hide files that are not merged: {seconds}"
+    );
+    let text = optiflow(&[&["import", "collector", "--out", &out][..], &strs(&files)].concat());
+    for part in ["  from 20", " UTC, received in 0.00 h", "  rows: ", " depth, ", " snapshot, "] {
+        assert!(text.out.contains(part), "{part}: {}", text.out);
+    }
+    let error = optiflow(&["import", "collector", &files[0], "--out", &files[0]]);
+    assert!(error.code == 2 && error.err.contains("is also an input"), "{}", error.err);
 }
 
 #[test]
@@ -123,6 +174,10 @@ fn a_simulated_mode_without_an_exchange_and_one_that_is_elsewhere_are_refused() 
     fs::write(&line, format!("{far}\n")).unwrap();
     let said = optiflow(&["record", "--config", &config, "--out", &folder.path("capture"), "--exchange", &line]);
     assert!(said.code == 2 && said.err.contains("not on this machine"), "{}", said.err);
+}
+
+fn strs(files: &[String]) -> Vec<&str> {
+    files.iter().map(String::as_str).collect()
 }
 
 fn captured(folder: &Folder) -> Vec<String> {

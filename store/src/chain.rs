@@ -61,7 +61,7 @@ impl Chain {
             let numbers: Result<Vec<u16>, StoreError> =
                 file.symbols().iter().map(|info| self.number(path, *info).map(|id| id.0)).collect();
             file.number_symbols(numbers?);
-            self.rows += file.rows();
+            self.rows = self.rows.saturating_add(file.rows());
             return Ok(Source::Store(Box::new(file)));
         }
         if magic.starts_with(&ZIP_MAGIC) || magic == NPY_MAGIC {
@@ -71,7 +71,7 @@ impl Chain {
             };
             let number = self.number(path, SymbolInfo::named(name))?;
             let file = PeerFile::open(path, number)?;
-            self.rows += file.rows();
+            self.rows = self.rows.saturating_add(file.rows());
             return Ok(Source::Peer(Box::new(file)));
         }
         Err(StoreError::foreign(path, "is neither an event store (Parquet) nor an array of hftbacktest (.npz, .npy)"))

@@ -71,6 +71,8 @@ pub enum Trouble {
     },
     /// A value that cannot be stored; the text says which and why.
     Unfit(String),
+    /// It holds what another input holds too; the text says what.
+    Twice(String),
     /// The request itself makes no sense.
     Request(&'static str),
 }
@@ -152,6 +154,7 @@ impl fmt::Display for Trouble {
                 write!(f, "is not sorted: the {name} time goes back by {behind_ns} ns; {mend}")
             }
             Trouble::Unfit(what) => write!(f, "{what}; correct it at the source, or leave the row out"),
+            Trouble::Twice(what) => write!(f, "{what}: it would count twice; leave one of them out"),
             Trouble::Request(what) => f.write_str(what),
         }
     }
@@ -168,6 +171,7 @@ impl std::error::Error for StoreError {
             | Trouble::Truncated { .. }
             | Trouble::Unsorted { .. }
             | Trouble::Unfit(_)
+            | Trouble::Twice(_)
             | Trouble::Request(_) => None,
         }
     }

@@ -29,14 +29,22 @@ impl Array {
         if magic.is_empty() {
             return Err(StoreError::new(path, Place::Whole, Trouble::Empty));
         }
-        let mut reader: Box<dyn Read + Send> = if magic == ZIP_MAGIC {
-            Box::new(zip::open(path, file, "data.npy")?)
+        let (mut reader, bytes): (Box<dyn Read + Send>, u64) = if magic == ZIP_MAGIC {
+            let entry = zip::open(path, file, "data.npy")?;
+            let bytes = entry.unpacked();
+            (Box::new(entry), bytes)
         } else {
             let file = File::open(path).map_err(failed)?;
-            Box::new(BufReader::with_capacity(BUFFER_LEN, file))
+            let bytes = file.metadata().map_err(failed)?.len();
+            (Box::new(BufReader::with_capacity(BUFFER_LEN, file)), bytes)
         };
-        let header = header(path, &mut reader)?;
+        let (header, header_len) = header(path, &mut reader)?;
         let (record_len, rows) = check_header(path, &header, fields)?;
+        // Before anyone makes room for rows that are not there.
+        let rows_there = bytes.saturating_sub(header_len) / record_len as u64;
+        if rows > rows_there {
+            return Err(StoreError::truncated(path, Place::Row(rows_there), "the array stops here"));
+        }
         if rows == 0 {
             return Err(StoreError::new(path, Place::Whole, Trouble::Empty));
         }
@@ -89,29 +97,30 @@ impl Array {
 /// A field of a record: its name and its type as numpy writes it.
 pub(crate) type Field = (&'static str, &'static str);
 
-/// The text between the magic and the records.
-fn header(path: &Path, reader: &mut dyn Read) -> Result<String, StoreError> {
+/// The text between the magic and the records, and the bytes up to these.
+fn header(path: &Path, reader: &mut dyn Read) -> Result<(String, u64), StoreError> {
     let cut = |_| StoreError::truncated(path, Place::Whole, "the header of the array is not whole");
     let mut start = [0; 8];
     reader.read_exact(&mut start).map_err(cut)?;
     if start[..6] != NPY_MAGIC {
         return Err(StoreError::foreign(path, "is not a numpy array"));
     }
-    let len = if start[6] == 1 {
+    let (len, before) = if start[6] == 1 {
         let mut len = [0; 2];
         reader.read_exact(&mut len).map_err(cut)?;
-        usize::from(u16::from_le_bytes(len))
+        (usize::from(u16::from_le_bytes(len)), start.len() + len.len())
     } else {
         let mut len = [0; 4];
         reader.read_exact(&mut len).map_err(cut)?;
-        u32::from_le_bytes(len) as usize
+        (u32::from_le_bytes(len) as usize, start.len() + len.len())
     };
     if len > HEADER_LEN_MAX {
         return Err(StoreError::corrupt(path, Place::Whole, "the header of the array is too long"));
     }
     let mut text = vec![0; len];
     reader.read_exact(&mut text).map_err(cut)?;
-    String::from_utf8(text).map_err(|_| StoreError::corrupt(path, Place::Whole, "the header of the array is no text"))
+    let no_text = |_| StoreError::corrupt(path, Place::Whole, "the header of the array is no text");
+    Ok((String::from_utf8(text).map_err(no_text)?, (before + len) as u64))
 }
 
 /// Length of a record and number of rows.

@@ -7,7 +7,7 @@
 use std::path::{Path, PathBuf};
 
 use optiflow_base::clock::Nanos;
-use optiflow_base::decimal::UNITS;
+use optiflow_base::decimal::{self, UNITS};
 use optiflow_base::ids::SymbolId;
 use optiflow_base::money::{Price, Qty, Side};
 
@@ -82,6 +82,13 @@ fn row(record: &[u8; RECORD_LEN], symbol: SymbolId) -> Result<Option<Row>, Troub
     let price = if clears_all { 0 } else { units(price).ok_or_else(|| unfit("px", price))? };
     let qty = f64::from_le_bytes(words[4]);
     let qty = if kind == Kind::Clear { 0 } else { units(qty).ok_or_else(|| unfit("qty", qty))? };
+    // Rates may be negative.
+    let is_of_market = needs_side || kind == Kind::Trade;
+    for (name, units) in [("px", price), ("qty", qty)] {
+        if is_of_market && units < 0 {
+            return Err(Trouble::Unfit(format!("{name} {} is negative", decimal::write_trimmed(units))));
+        }
+    }
     let id = u64::from_le_bytes(words[5]);
     if id > i64::MAX as u64 {
         return Err(Trouble::Unfit(format!("order_id {id} is too large")));

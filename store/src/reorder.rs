@@ -139,7 +139,7 @@ fn first_exch(rows: &[Row]) -> Nanos {
 }
 
 /// How far apart the two clocks may put the same messages, ns.
-const WINDOW_NS: u64 = 10_000_000_000;
+pub(crate) const WINDOW_NS: u64 = 10_000_000_000;
 /// Rows held, whatever the window: 48 MiB.
 const ROWS_HELD_MAX: usize = 1024 * 1024;
 

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use flate2::Crc;
+use optiflow_base::clock::Nanos;
 use optiflow_base::ids::{SymbolId, SymbolName};
 use parquet::data_type::{ByteArray, ByteArrayType, DataType, Int32Type, Int64Type};
 use parquet::errors::ParquetError;
@@ -29,6 +30,9 @@ pub struct Writer {
     rows: Vec<Row>,
     order: Order,
     rows_written: u64,
+    /// Local times of the first row and the last.
+    span: Option<(Nanos, Nanos)>,
+    kinds: [u64; Kind::ALL.len()],
     is_whole: bool,
 }
 
@@ -41,17 +45,26 @@ pub struct Written {
     pub bytes: u64,
     /// Its symbols and their grids.
     pub symbols: Vec<SymbolInfo>,
+    /// Local times of the first row and the last.
+    pub span: (Nanos, Nanos),
+    /// Rows by kind, in the order of [`Kind::ALL`].
+    pub kinds: [u64; Kind::ALL.len()],
 }
 
 impl Writer {
     /// Begins the file at `path`; `source` says what the rows are made from.
     ///
     /// # Errors
-    /// When the file cannot be created.
+    /// When the file cannot be created, or another writer has begun it.
     pub fn create(path: &Path, source: &str) -> Result<Writer, StoreError> {
         let provisional = provisional(path);
         let failed = |error: ParquetError| StoreError::io(path, "begin the store", io::Error::other(error));
-        let file = File::create(&provisional).map_err(|error| StoreError::io(path, "create the store", error))?;
+        let file = File::create_new(&provisional).map_err(|error| {
+            if error.kind() == io::ErrorKind::AlreadyExists {
+                return StoreError::new(&provisional, Place::Whole, Trouble::Request(PROVISIONAL_EXISTS));
+            }
+            StoreError::io(path, "create the store", error)
+        })?;
         let sink = Summed { file, sum: Crc::new(), bytes: 0, footer: None };
         let columns = schema::columns().map_err(failed)?;
         let mut file = SerializedFileWriter::new(sink, columns, Arc::new(schema::properties())).map_err(failed)?;
@@ -66,6 +79,8 @@ impl Writer {
             rows: Vec::with_capacity(GROUP_LEN),
             order: Order::default(),
             rows_written: 0,
+            span: None,
+            kinds: [0; Kind::ALL.len()],
             is_whole: false,
         })
     }
@@ -106,6 +121,9 @@ impl Writer {
         if row.kind.is_on_grid() {
             info.refine(row.price, row.qty);
         }
+        self.kinds[row.kind as usize] += 1;
+        let (first, last) = self.span.unwrap_or((row.local, row.local));
+        self.span = Some((first.min(row.local), last.max(row.local)));
         self.rows.push(row);
         if self.rows.len() == GROUP_LEN { self.write_group() } else { Ok(()) }
     }
@@ -136,7 +154,8 @@ impl Writer {
         fs::rename(&self.provisional, &self.path).map_err(written)?;
         self.is_whole = true;
         let symbols = std::mem::take(&mut self.notes.symbols);
-        Ok(Written { rows: self.rows_written, bytes: self.file.inner().bytes, symbols })
+        let span = self.span.unwrap_or_default();
+        Ok(Written { rows: self.rows_written, bytes: self.file.inner().bytes, symbols, span, kinds: self.kinds })
     }
 
     fn write_group(&mut self) -> Result<(), StoreError> {
@@ -254,3 +273,5 @@ impl Write for Summed {
         self.file.flush()
     }
 }
+
+const PROVISIONAL_EXISTS: &str = "is there: another import is writing it, or one was interrupted; wait for it, or remove the file if none is running";

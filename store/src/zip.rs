@@ -19,6 +19,15 @@ pub(crate) struct Entry {
     /// Bytes still to come, by the directory.
     left: u64,
     expected: u32,
+    /// Bytes unpacked, by the directory.
+    unpacked: u64,
+}
+
+impl Entry {
+    /// Bytes it has unpacked, by the directory.
+    pub const fn unpacked(&self) -> u64 {
+        self.unpacked
+    }
 }
 
 enum Unpacked {
@@ -35,6 +44,10 @@ pub(crate) fn open(path: &Path, mut file: File, name: &str) -> Result<Entry, Sto
         None => return Err(StoreError::foreign(path, format!("is a zip archive without `{name}`"))),
     };
     let corrupt = |what: &str| StoreError::corrupt(path, Place::Whole, what);
+    let file_len = file.metadata().map_err(|error| StoreError::io(path, "measure the archive", error))?.len();
+    if found.packed > file_len || found.unpacked > found.packed.saturating_mul(DEFLATE_RATIO_MAX) {
+        return Err(corrupt("its zip directory promises more than a file of its size can hold"));
+    }
     let mut header = [0; LOCAL_LEN];
     file.seek(SeekFrom::Start(found.offset))
         .and_then(|_| file.read_exact(&mut header))
@@ -51,7 +64,8 @@ pub(crate) fn open(path: &Path, mut file: File, name: &str) -> Result<Entry, Sto
         METHOD_DEFLATED => Unpacked::Deflated(DeflateDecoder::new(packed)),
         method => return Err(StoreError::foreign(path, format!("uses zip method {method}, not stored or deflated"))),
     };
-    Ok(Entry { reader, sum: Crc::new(), left: found.unpacked, expected: found.sum })
+    let unpacked = found.unpacked;
+    Ok(Entry { reader, sum: Crc::new(), left: unpacked, expected: found.sum, unpacked })
 }
 
 impl Read for Entry {
@@ -191,6 +205,8 @@ const DIRECTORY_LEN_MAX: u64 = 1024 * 1024;
 const METHOD_STORED: u16 = 0;
 const METHOD_DEFLATED: u16 = 8;
 const WIDE_ID: u16 = 1;
+/// Deflate makes 258 bytes of two bits at best.
+const DEFLATE_RATIO_MAX: u64 = 1032;
 /// A 32-bit field whose value is in the 64-bit extension.
 const SATURATED: u64 = 0xffff_ffff;
 const BUFFER_LEN: usize = 128 * 1024;

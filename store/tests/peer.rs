@@ -129,6 +129,43 @@ fn an_array_stored_without_compression_is_read_too_and_its_checksum_kept() {
     assert!(error.contains("is damaged: the zip entry does not match its checksum"), "{error}");
 }
 
+#[test]
+fn arrays_of_two_symbols_are_not_taken_for_one() {
+    let scratch = Scratch::new("symbols");
+    let of = |name: &str, at: u64| {
+        let record = npy_record([1 << 31 | 1 << 30 | 1 << 29 | 1, at, at + 5, 2.5f64.to_bits(), 1f64.to_bits()]);
+        scratch.file(name, &npy(&PEER_FIELDS, &[record]))
+    };
+    let paths = [of("btcusdt_1.npy", 10), of("btcusdt_2.npy", 20), of("ethusdt_1.npy", 30)];
+    let error = import(&scratch, Format::Hftbacktest, &paths).unwrap_err().to_string();
+    assert!(
+        error.contains("ethusdt_1.npy: begins with another symbol than the first array; give `--symbol`"),
+        "{error}"
+    );
+    assert_eq!(import(&scratch, Format::Hftbacktest, &paths[..2]).unwrap().0.rows, 2);
+}
+
+#[test]
+fn headers_that_promise_more_rows_than_there_can_be_are_refused() {
+    let scratch = Scratch::new("promise");
+    let record = npy_record([1 << 31 | 1 << 30 | 1 << 29 | 1, 10, 15, 2.5f64.to_bits(), 1f64.to_bits()]);
+    let whole = npy(&PEER_FIELDS, std::slice::from_ref(&record));
+    let text = String::from_utf8_lossy(&whole[10..whole.len() - 64]).replace("(1,)", &format!("({},)", u64::MAX));
+    let len = (text.len() as u16).to_le_bytes();
+    let array = [b"\x93NUMPY\x01\x00", &len[..], text.as_bytes(), &record].concat();
+    let plain = scratch.file("a.npy", &array);
+    let packed = scratch.file("a.npz", &stored(&array));
+    for paths in [vec![plain.clone(), plain], vec![packed]] {
+        let error = read(&paths).unwrap_err().to_string();
+        assert!(error.contains(", row 1: is cut off: the array stops here"), "{error}");
+    }
+    let mut liar = stored(&array);
+    let listed = liar.windows(4).rposition(|window| window == b"PK\x01\x02").unwrap();
+    liar[listed + 24..listed + 28].copy_from_slice(&u32::MAX.to_le_bytes().map(|byte| byte - 1));
+    let error = read(&[scratch.file("liar.npz", &liar)]).unwrap_err().to_string();
+    assert!(error.contains("its zip directory promises more than a file of its size can hold"), "{error}");
+}
+
 /// A zip archive of one entry, `data.npy`, as it is.
 fn stored(entry: &[u8]) -> Vec<u8> {
     let mut sum = flate2::Crc::new();

@@ -24,14 +24,15 @@ use crate::cli::BacktestArgs;
 use crate::import::store_problem;
 use crate::problem::Problem;
 use crate::progress;
+use crate::say::{out, say};
 
 /// Runs the command: exit 0 with reports, 1 when the data or the disk failed, 2 for a wrong request.
 pub fn run(args: &BacktestArgs) -> ExitCode {
     match backtest(args) {
-        Ok((_, line)) if args.json => println!("{line}"),
-        Ok((summary, _)) => println!("{summary}\n  reports     {}", args.out.display()),
+        Ok((_, line)) if args.json => out(&line),
+        Ok((summary, _)) => out(format_args!("{summary}\n  reports     {}", args.out.display())),
         Err(problem) => {
-            eprintln!("optiflow backtest: {problem}");
+            say(format_args!("optiflow backtest: {problem}"));
             return problem.exit_code();
         }
     }

@@ -102,6 +102,11 @@ pub struct SymbolSummary {
     pub fills: u64,
     /// Value traded.
     pub turnover: f64,
+    /// What the strategy asked for: orders, cancels, modifications.
+    pub decisions: u64,
+    /// Why that is nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub silence: Option<&'static str>,
 }
 
 /// A latency as summary.json has it.
@@ -216,6 +221,11 @@ impl fmt::Display for Summary {
         }
         if let (Some(sharpe), Some(error)) = (self.measures.sharpe, self.measures.sharpe_error) {
             writeln!(f, "  sharpe      {sharpe:.2} ± {error:.1} a year")?;
+        }
+        for SymbolSummary { symbol, silence, .. } in &self.symbols {
+            if let Some(why) = silence {
+                writeln!(f, "  NO ORDERS   in {symbol}: {why}")?;
+            }
         }
         write!(f, "  hash        {}", self.event_log_hash)
     }

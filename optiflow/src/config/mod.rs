@@ -19,7 +19,9 @@ use optiflow_base::ids::SymbolName;
 use optiflow_base::money::Notional;
 use optiflow_engine::strategies::echo::EchoConfig;
 use optiflow_engine::strategies::scalping_v1::config::ScalpingConfig;
+use optiflow_oms::binance::setup::WantedSettings;
 use optiflow_oms::stage::Countdown;
+use optiflow_risk::TotalLimits;
 use toml::de::DeTable;
 
 use backtest::BacktestConfig;
@@ -138,6 +140,8 @@ pub struct OmsSettings {
 /// Limits of the account.
 #[derive(Clone, Copy, Debug)]
 pub struct RiskSettings {
+    /// Limits over all symbols together; absent with one symbol, if its own are enough.
+    pub total: Option<TotalLimits>,
     /// Orders in ten seconds; the exchange's own limit applies where it is lower.
     pub orders_ten_seconds: u32,
     /// Orders in a minute; likewise.
@@ -163,6 +167,8 @@ pub struct SymbolConfig {
     pub open_orders_max: u32,
     /// How far from mid and mark an order may be priced, ppm.
     pub price_band_ppm: i64,
+    /// How the account must be set up for it.
+    pub settings: WantedSettings,
     /// The strategy and its settings.
     pub strategy: StrategyConfig,
 }
@@ -288,6 +294,10 @@ fn check_together(reader: &Reader<'_>, config: &Config) {
                 symbol.order_notional_max, symbol.position_notional_max
             ));
         }
+    }
+    if config.risk.total.is_none() && config.symbols.len() > 1 {
+        let text = "risk: several symbols have limits together; write total_notional_max and total_open_orders_max";
+        reader.problem(text.to_owned());
     }
     let fault = config.oms.countdown.fault(config.symbols.len(), config.risk.weight_minute);
     if let Some(fault) = fault.filter(|_| config.risk.weight_minute > 0) {

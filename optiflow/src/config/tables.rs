@@ -6,7 +6,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use optiflow_base::ids::SymbolName;
+use optiflow_oms::binance::setup::WantedSettings;
 use optiflow_oms::stage::Countdown;
+use optiflow_risk::TotalLimits;
+use optiflow_sim::core::SPEEDS;
 
 use super::reader::Section;
 use super::{
@@ -18,7 +21,7 @@ pub(super) fn sim(section: Section<'_>) -> SimConfig {
     let sim = SimConfig {
         market: section.text("market", Some("synthetic")),
         seed: section.int("seed", Some(7), 0..=i64::MAX).unsigned_abs(),
-        speed: section.float("speed", Some(1.0), 0.01..=1000.0),
+        speed: section.float("speed", Some(1.0), SPEEDS),
         tls: section.flag("tls", Some(true)),
         ed25519: section.choice("key", Some("hmac"), &["hmac", "ed25519"]) == "ed25519",
         folder: section.maybe_text("folder").map(PathBuf::from),
@@ -82,7 +85,14 @@ pub(super) fn oms(section: Section<'_>) -> OmsSettings {
 }
 
 pub(super) fn risk(section: Section<'_>) -> RiskSettings {
+    // Both or none: who writes one is told of the other.
+    let is_total = section.has("total_notional_max") || section.has("total_open_orders_max");
+    let total = is_total.then(|| TotalLimits {
+        notional_max: section.amount("total_notional_max", None),
+        open_orders_max: small(section.int("total_open_orders_max", None, 1..=10_000)),
+    });
     let risk = RiskSettings {
+        total,
         orders_ten_seconds: small(section.int("orders_ten_seconds", None, 1..=100_000)),
         orders_minute: small(section.int("orders_minute", None, 1..=100_000)),
         weight_minute: small(section.int("weight_minute", None, 100..=100_000)),
@@ -109,10 +119,24 @@ pub(super) fn symbol(section: Section<'_>) -> SymbolConfig {
         position_notional_max: section.amount("position_notional_max", None),
         open_orders_max: small(section.int("open_orders_max", None, 1..=200)),
         price_band_ppm: section.int("price_band_bps", None, 1..=2_000) * 100,
+        settings: settings(&section),
         strategy,
     };
     section.end();
     symbol
+}
+
+/// What is not written may be as the account has it.
+fn settings(section: &Section<'_>) -> WantedSettings {
+    let settings = WantedSettings {
+        leverage: section.has("leverage").then(|| small(section.int("leverage", None, 1..=LEVERAGE_MAX))),
+        isolated: section.has("margin").then(|| section.choice("margin", None, &["cross", "isolated"]) == "isolated"),
+        apply: section.flag("apply_settings", Some(false)),
+    };
+    if settings.apply && settings.leverage.is_none() && settings.isolated.is_none() {
+        section.problem("apply_settings", "there is nothing to apply; write leverage or margin beside it");
+    }
+    settings
 }
 
 pub(super) const fn seconds(count: u64) -> Duration {
@@ -126,4 +150,70 @@ const fn millis(count: u64) -> Duration {
 /// A value whose range was checked to fit.
 fn small(value: i64) -> u32 {
     u32::try_from(value).unwrap_or_default()
+}
+
+/// Largest leverage that Binance knows.
+const LEVERAGE_MAX: i64 = 125;
+
+#[cfg(test)]
+mod tests {
+    use optiflow_oms::binance::setup::WantedSettings;
+    use optiflow_risk::TotalLimits;
+
+    use crate::config::Config;
+
+    /// The demo with another symbol, or without, and these lines in its table `[risk]`.
+    fn parsed(second: bool, lines: &str) -> Result<Option<TotalLimits>, String> {
+        let demo = include_str!("../../../configs/demo.toml");
+        let risk = format!("quote_age_max = \"2s\"\n{lines}");
+        let (start, symbol) = demo.split_once("[[symbol]]").unwrap();
+        let another = if second { symbol.replace("BTCUSDT", "ETHUSDT") } else { String::new() };
+        let another = if second { format!("[[symbol]]{another}") } else { another };
+        let text = format!("{}[[symbol]]{symbol}{another}", start.replace("quote_age_max = \"2s\"", &risk));
+        Config::parse(&text).map(|config| config.risk.total).map_err(|problems| problems.join("\n"))
+    }
+
+    #[test]
+    fn several_symbols_must_have_limits_together_and_one_may() {
+        let both = "total_notional_max = \"1000\"\ntotal_open_orders_max = 6";
+        let total = Some(TotalLimits { notional_max: "1000".parse().unwrap(), open_orders_max: 6 });
+        assert_eq!(parsed(false, ""), Ok(None));
+        assert_eq!(parsed(false, both), Ok(total));
+        assert_eq!(parsed(true, both), Ok(total));
+        for (second, lines, says) in [
+            (true, "", "several symbols have limits together"),
+            (true, "total_notional_max = \"1000\"", "total_open_orders_max: missing"),
+            (false, "total_open_orders_max = 6", "total_notional_max: missing"),
+            (true, "total_notional_max = \"0\"\ntotal_open_orders_max = 6", "above zero"),
+            (true, "total_notional_max = \"1000\"\ntotal_open_orders_max = 0", "outside"),
+        ] {
+            let problems = parsed(second, lines).unwrap_err();
+            assert!(problems.contains(says), "{lines}: {problems}");
+        }
+    }
+
+    #[test]
+    fn leverage_and_margin_are_left_as_they_are_unless_written_and_shown_when_they_are() {
+        let with = |lines: &str| {
+            let demo = include_str!("../../../configs/demo.toml");
+            let text = demo.replace("price_band_bps = 100", &format!("price_band_bps = 100\n{lines}"));
+            let config = Config::parse(&text).map_err(|problems| problems.join("\n"));
+            config.map(|config| (config.symbols[0].settings, config.effective))
+        };
+        assert_eq!(with("").unwrap().0, WantedSettings::default());
+        let wanted = WantedSettings { leverage: Some(5), isolated: Some(true), apply: true };
+        let (settings, effective) = with("leverage = 5\nmargin = \"isolated\"\napply_settings = true").unwrap();
+        assert_eq!(settings, wanted);
+        for (key, value) in [("leverage", "5"), ("margin", "isolated"), ("apply_settings", "true")] {
+            assert!(effective.contains(&(format!("symbol[0].{key}"), value.to_owned())), "{key}: {effective:?}");
+        }
+        for (lines, says) in [
+            ("leverage = 126", "outside 1 to 125"),
+            ("margin = \"crossed\"", "none of cross, isolated"),
+            ("apply_settings = true", "nothing to apply"),
+        ] {
+            let problems = with(lines).unwrap_err();
+            assert!(problems.contains(says), "{lines}: {problems}");
+        }
+    }
 }

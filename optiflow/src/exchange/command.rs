@@ -14,13 +14,14 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 
 use super::{ExchangeError, ExchangeOptions, Ledger, MarketEnd, Report, Running, faults, start_on};
 use crate::cli::ExchangeArgs;
+use crate::say::{out, say};
 
 /// Runs the command.
 pub fn run(args: &ExchangeArgs) -> ExitCode {
     match options(args).and_then(|options| serve(options, args.reaction.as_deref(), args.json)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error}");
+            say(format_args!("error: {error}"));
             ExitCode::from(if is_usage(&error) { 2 } else { 1 })
         }
     }
@@ -57,7 +58,7 @@ pub fn serve(options: ExchangeOptions, reaction: Option<&Path>, json: bool) -> R
     let cores = placement::usable_cores();
     let core = cores.first().copied().filter(|_| options.reaction && cores.len() > 1);
     let running = start_on(options, core)?;
-    println!("{}", if json { as_json(&running) } else { as_text(&running) });
+    out(if json { as_json(&running) } else { as_text(&running) });
     let mut over = false;
     while !stop.load(Ordering::Relaxed) {
         if running.died() {
@@ -67,14 +68,14 @@ pub fn serve(options: ExchangeOptions, reaction: Option<&Path>, json: bool) -> R
             over = true;
             match end {
                 MarketEnd::Over if json => {}
-                MarketEnd::Over => println!("the market is over; the exchange still answers"),
-                MarketEnd::Failed(error) => eprintln!("the market failed; the exchange still answers: {error}"),
+                MarketEnd::Over => out("the market is over; the exchange still answers"),
+                MarketEnd::Failed(error) => say(format_args!("the market failed; the exchange still answers: {error}")),
             }
         }
         std::thread::sleep(WATCH_INTERVAL);
     }
     let (ledger, report) = running.finish();
-    println!("{}", if json { summary_json(&ledger, &report).to_string() } else { summary(&ledger) + &report.text() });
+    out(if json { summary_json(&ledger, &report).to_string() } else { summary(&ledger) + &report.text() });
     reaction.map_or(Ok(()), |path| report.write_reactions(path).map_err(|error| unwritable(path, error)))
 }
 

@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
+use optiflow_sim::core::SPEEDS;
 use optiflow_sim::market::SourceError;
 
 use super::FaultsError;
@@ -54,7 +55,7 @@ impl fmt::Display for ExchangeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             ExchangeError::Market(error) => write!(f, "opening the exchange's market: {error}"),
-            ExchangeError::Speed(speed) => write!(f, "speed {speed}: must be a positive number"),
+            ExchangeError::Speed(speed) => write!(f, "speed {speed}: must be within {SPEEDS:?}"),
             ExchangeError::Faults(error) => write!(f, "{error}"),
             ExchangeError::Reaction { path, error } => {
                 write!(f, "writing reaction times to {}: {error}; name a file that can be written", path.display())

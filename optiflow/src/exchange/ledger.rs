@@ -2,19 +2,22 @@
 
 use optiflow_base::money::{Notional, Price, Qty, Side};
 use optiflow_sim::core::Core;
+use optiflow_sim::core::orders::Forgotten;
 use optiflow_sim::words::OrderStatus;
 
 /// The books.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Ledger {
-    /// Every order that was accepted, oldest first per symbol.
+    /// Every order that was accepted and is remembered, oldest first per symbol.
     pub orders: Vec<LedgerOrder>,
-    /// Every fill, by trade id.
+    /// Every fill that is remembered, by trade id.
     pub fills: Vec<LedgerFill>,
     /// Positions, one for each symbol.
     pub positions: Vec<LedgerPosition>,
     /// The wallet, without unrealised profit.
     pub wallet: Notional,
+    /// What the exchange had and no longer remembers.
+    pub forgotten: Forgotten,
 }
 
 impl Ledger {
@@ -85,7 +88,7 @@ pub struct LedgerPosition {
 
 /// Copies the books out of the core.
 pub fn read(core: &Core) -> Ledger {
-    let mut ledger = Ledger { wallet: core.wallet(), ..Ledger::default() };
+    let mut ledger = Ledger { wallet: core.wallet(), forgotten: core.forgotten(), ..Ledger::default() };
     for (index, listing) in core.listings().iter().enumerate() {
         let position = core.position(index);
         ledger.positions.push(LedgerPosition {

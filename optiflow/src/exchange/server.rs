@@ -13,7 +13,7 @@ use optiflow_base::money::Notional;
 use optiflow_base::placement;
 use optiflow_sim::binance::auth::Keys;
 use optiflow_sim::binance::exchange::{Exchange, ExchangeConfig};
-use optiflow_sim::core::CoreConfig;
+use optiflow_sim::core::{CoreConfig, SPEEDS};
 use optiflow_sim::market::{self, Source};
 use rustls::ServerConfig;
 use tokio::net::{TcpListener, TcpStream};
@@ -49,7 +49,7 @@ type Started = (SocketAddr, mpsc::UnboundedSender<Ask>, JoinHandle<()>);
 
 /// Starts the thread; returns when it listens.
 pub fn spawn(plan: Plan) -> Result<Started, ExchangeError> {
-    if !(plan.options.speed.is_finite() && plan.options.speed > 0.0) {
+    if !SPEEDS.contains(&plan.options.speed) {
         return Err(ExchangeError::Speed(plan.options.speed));
     }
     // Opened here, so that a market that is missing is an error and not a thread.

@@ -59,7 +59,6 @@ fn list(folder: &Path) -> Result<Vec<String>, Problem> {
     for entry in fs::read_dir(folder).map_err(failed)? {
         names.push(entry.map_err(failed)?.file_name().to_string_lossy().into_owned());
     }
-    // Names begin with symbol and time: their order is that of time.
     names.sort_unstable();
     Ok(names)
 }
@@ -67,28 +66,33 @@ fn list(folder: &Path) -> Result<Vec<String>, Problem> {
 /// The files that may hold something of the time: the last that began before it, and those that began in it.
 fn choose<'a>(names: &'a [String], symbol: &str, from: Nanos, until: Nanos) -> Vec<&'a str> {
     let prefix = format!("{}_", symbol.to_lowercase());
-    let begun = |name: &'a str| -> Option<(String, &'a str)> {
+    let begun = |name: &'a str| -> Option<(String, u32, &'a str)> {
         let rest = name.strip_prefix(&prefix)?;
         let is_date = rest.len() > 8 && rest.bytes().take(8).all(|byte| byte.is_ascii_digit());
         let is_after = rest.as_bytes().get(8).is_some_and(|byte| b"._-".contains(byte));
-        let is_known = KNOWN_ENDINGS.iter().any(|ending| name.trim_end_matches(".part").ends_with(ending));
-        (is_date && is_after && is_known).then(|| {
-            let digits: String = rest.chars().filter(char::is_ascii_digit).chain("000000".chars()).take(14).collect();
-            (digits, name)
+        let stem = KNOWN_ENDINGS.iter().find_map(|ending| rest.trim_end_matches(".part").strip_suffix(ending))?;
+        (is_date && is_after).then(|| {
+            let digits: String = stem.chars().filter(char::is_ascii_digit).collect();
+            let (time, part) = digits.split_at(digits.len().min(STAMP_DIGITS));
+            (format!("{time:0<STAMP_DIGITS$}"), part.parse().unwrap_or(0), name)
         })
     };
-    let files: Vec<(String, &str)> = names.iter().filter_map(|name| begun(name)).collect();
+    let mut files: Vec<(String, u32, &str)> = names.iter().filter_map(|name| begun(name)).collect();
+    // Of one second, the file without a number is the first.
+    files.sort_unstable();
     let digits = |at: Nanos| stamp(at).replace('_', "");
     let (from, until) = (digits(from - MARGIN), digits(until + MARGIN));
-    let is_wanted = |(index, (begun, _)): &(usize, &(String, &str))| {
-        let is_over = files.get(index + 1).is_some_and(|(next, _)| *next <= from);
+    let is_wanted = |(index, (begun, ..)): &(usize, &(String, u32, &str))| {
+        let is_over = files.get(index + 1).is_some_and(|(next, ..)| *next <= from);
         *begun <= until && !is_over
     };
-    files.iter().enumerate().filter(is_wanted).map(|(_, (_, name))| *name).collect()
+    files.iter().enumerate().filter(is_wanted).map(|(_, (.., name))| *name).collect()
 }
 
 /// Clocks of a recorder and of a session may differ by some seconds.
 const MARGIN: Duration = Duration::from_secs(10);
+/// `YYYYMMDDHHMMSS`.
+const STAMP_DIGITS: usize = 14;
 const KNOWN_ENDINGS: [&str; 4] = [".gz", ".zst", ".txt", ".dat"];
 
 #[cfg(test)]
@@ -116,6 +120,11 @@ mod tests {
         let half = Duration::from_secs(1_800);
         let from_half_past = choose(&names, "BTCUSDT", hour(11) + half, hour(12) + half);
         assert_eq!(from_half_past, ["btcusdt_20251126_110000-1.gz", "btcusdt_20251126_120000.gz.part"]);
-        assert!(choose(&names, "XRPUSDT", hour(1), hour(20)).is_empty());
+        let parts = ["110000.gz", "110000_01.gz", "120000-1.gz", "120000-10.gz", "120000-2.gz", "120000.gz"];
+        let parts = parts.map(|part| format!("xrpusdt_20251126_{part}"));
+        let expected = [0, 1, 5, 2, 4, 3].map(|at| parts[at].as_str());
+        assert_eq!(choose(&parts, "XRPUSDT", hour(11), hour(13)), expected, "second parts come second");
+        let names = &names[..1];
+        assert!(choose(names, "XRPUSDT", hour(1), hour(20)).is_empty());
     }
 }

@@ -26,6 +26,7 @@ use crate::cli::ParityArgs;
 use crate::config::backtest::Queue;
 use crate::import::store_problem;
 use crate::problem::Problem;
+use crate::say::{out, say};
 
 /// Which queue models to compare with.
 #[derive(Clone, Debug, PartialEq)]
@@ -55,10 +56,10 @@ impl Queues {
 /// Runs the command.
 pub fn run(args: &ParityArgs) -> ExitCode {
     match parity(args) {
-        Ok((_, line)) if args.json => println!("{line}"),
-        Ok((summary, _)) => println!("{summary}\nreports in {}", args.out.display()),
+        Ok((_, line)) if args.json => out(&line),
+        Ok((summary, _)) => out(format_args!("{summary}\nreports in {}", args.out.display())),
         Err(problem) => {
-            eprintln!("optiflow parity: {problem}");
+            say(format_args!("optiflow parity: {problem}"));
             return problem.exit_code();
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! Quantities are compared exactly; averages and quantiles are for people and are floats.
 
-use optiflow_base::money::{Notional, Qty, Side};
+use optiflow_base::money::{Notional, Side};
 use serde::Serialize;
 
 use super::session::{Fills, Own};
@@ -14,7 +14,7 @@ pub struct Pair<'a> {
     pub own: &'a Own,
     /// What the simulator made of it.
     pub simulated: Fills,
-    /// The last mid of its symbol.
+    /// The last known mid of its symbol.
     pub mid: Option<f64>,
 }
 
@@ -68,6 +68,11 @@ impl Pair<'_> {
     pub fn price_difference(&self) -> Option<f64> {
         Some(self.simulated.price()? - self.own.real.price()?)
     }
+
+    /// What one unit was worth: the real average price, else the simulated one.
+    fn unit_value(&self) -> f64 {
+        self.own.real.price().or(self.simulated.price()).unwrap_or(0.0)
+    }
 }
 
 /// The figures of one queue model.
@@ -93,22 +98,22 @@ pub struct Figures {
     pub agreement: f64,
     /// The same among the orders that traded in either; one where none did.
     pub agreement_of_filled: f64,
-    /// Quantity on which both agree, of the larger one of each order: one where nothing traded.
-    pub agreement_by_qty: f64,
-    /// Real quantity.
-    pub qty_real: f64,
-    /// Simulated quantity.
-    pub qty_simulated: f64,
-    /// Mean of the absolute difference of average prices, over orders that traded in both.
-    pub price_error: Option<f64>,
+    /// Quantity on which both agree, of the larger one of each order, weighted by its price: one where nothing traded.
+    pub agreement_by_value: f64,
+    /// Value of what really traded.
+    pub value_real: f64,
+    /// Value of what traded in the simulation.
+    pub value_simulated: f64,
+    /// Mean of the absolute difference of average prices in basis points, over orders that traded in both.
+    pub price_error_bps: Option<f64>,
     /// First fills, simulated less real, over orders that traded in both.
     pub fill_time_ms: Option<TimeError>,
-    /// Cash, fees and what is left at the last mid, of the orders compared.
-    pub profit_real: f64,
+    /// Cash, fees and what is left at the last known mid, of the orders compared; `None` where a mid was never known.
+    pub profit_real: Option<f64>,
     /// The same in the simulation.
-    pub profit_simulated: f64,
+    pub profit_simulated: Option<f64>,
     /// The simulation's less the real one.
-    pub profit_difference: f64,
+    pub profit_difference: Option<f64>,
 }
 
 /// Differences of times, ms.
@@ -129,22 +134,23 @@ pub struct TimeError {
 }
 
 impl Figures {
-    /// Of the orders of all symbols.
+    /// Of the orders of all symbols: what is summed over them is money, never quantities of different things.
     pub fn of(queue: &str, pairs: &[Pair<'_>]) -> Figures {
         let count = |class: Class| pairs.iter().filter(|pair| pair.class() == class).count();
         let traded = |fills: &Fills| !fills.qty.is_zero();
         let (real, simulated) = (|pair: &Pair<'_>| pair.own.real, |pair: &Pair<'_>| pair.simulated);
         let filled = pairs.iter().filter(|pair| traded(&pair.own.real) || traded(&pair.simulated));
-        let (mut either, mut either_same, mut least, mut most) = (0, 0, Qty::ZERO, Qty::ZERO);
+        let (mut either, mut either_same, mut least, mut most) = (0, 0, 0.0, 0.0);
         for pair in filled {
             either += 1;
             either_same += usize::from(pair.class() == Class::Same);
-            least += pair.own.real.qty.min(pair.simulated.qty);
-            most += pair.own.real.qty.max(pair.simulated.qty);
+            least += pair.own.real.qty.min(pair.simulated.qty).as_f64() * pair.unit_value();
+            most += pair.own.real.qty.max(pair.simulated.qty).as_f64() * pair.unit_value();
         }
-        let prices: Vec<f64> = pairs.iter().filter_map(|pair| pair.price_difference()).map(f64::abs).collect();
+        let error = |pair: &Pair<'_>| Some(pair.price_difference()?.abs() / pair.own.real.price()? * BPS);
+        let errors: Vec<f64> = pairs.iter().filter_map(error).collect();
         let times: Vec<i64> = pairs.iter().filter_map(|pair| pair.time_difference()).collect();
-        let qty = |of: fn(&Pair<'_>) -> Fills| pairs.iter().map(|pair| of(pair).qty).sum::<Qty>().as_f64();
+        let value = |of: fn(&Pair<'_>) -> Fills| pairs.iter().map(|pair| of(pair).value).sum::<Notional>().as_f64();
         let (profit_real, profit_simulated) = (profit(pairs, real), profit(pairs, simulated));
         Figures {
             queue: queue.to_owned(),
@@ -157,14 +163,14 @@ impl Figures {
             only_simulated: count(Class::OnlySimulated),
             agreement: share(count(Class::Same) as f64, pairs.len() as f64),
             agreement_of_filled: share(either_same as f64, f64::from(either)),
-            agreement_by_qty: share(least.as_f64(), most.as_f64()),
-            qty_real: qty(real),
-            qty_simulated: qty(simulated),
-            price_error: (!prices.is_empty()).then(|| prices.iter().sum::<f64>() / prices.len() as f64),
+            agreement_by_value: share(least, most),
+            value_real: value(real),
+            value_simulated: value(simulated),
+            price_error_bps: (!errors.is_empty()).then(|| errors.iter().sum::<f64>() / errors.len() as f64),
             fill_time_ms: TimeError::of(&times),
             profit_real,
             profit_simulated,
-            profit_difference: profit_simulated - profit_real,
+            profit_difference: profit_simulated.zip(profit_real).map(|(simulated, real)| simulated - real),
         }
     }
 
@@ -190,17 +196,17 @@ impl TimeError {
     }
 }
 
-/// Cash less fees, and the position at the last mid of its symbol.
-fn profit(pairs: &[Pair<'_>], of: impl Fn(&Pair<'_>) -> Fills) -> f64 {
+/// Cash less fees, and the position at the last known mid of its symbol; `None` where there is one without a mid.
+fn profit(pairs: &[Pair<'_>], of: impl Fn(&Pair<'_>) -> Fills) -> Option<f64> {
     let each = |pair: &Pair<'_>| {
         let fills = of(pair);
-        let held = fills.qty.as_f64() * pair.mid.unwrap_or(0.0);
+        let held = if fills.qty.is_zero() { 0.0 } else { fills.qty.as_f64() * pair.mid? };
         let value = Notional::as_f64(fills.value);
         let gain = match pair.own.sent.side {
             Side::Buy => held - value,
             Side::Sell => value - held,
         };
-        gain - fills.fee.as_f64()
+        Some(gain - fills.fee.as_f64())
     };
     pairs.iter().map(each).sum()
 }
@@ -209,10 +215,12 @@ fn share(part: f64, whole: f64) -> f64 {
     if whole > 0.0 { part / whole } else { 1.0 }
 }
 
+const BPS: f64 = 1e4;
+
 #[cfg(test)]
 mod tests {
     use optiflow_base::clock::Nanos;
-    use optiflow_base::money::Price;
+    use optiflow_base::money::{Price, Qty};
     use optiflow_base::order::{OrderKind, TimeInForce};
     use optiflow_storage::reader::history::SentOrder;
 
@@ -262,20 +270,43 @@ mod tests {
         assert_eq!(Class::ALL.map(|class| figures.count(class)), [2, 1, 1, 1]);
         assert_eq!((figures.filled_real, figures.filled_simulated), (3, 3));
         assert_eq!((figures.agreement, figures.agreement_of_filled), (0.4, 0.25));
-        assert!((figures.agreement_by_qty - 6.0 / 12.0).abs() < 1e-12);
+        // 4 and 2 of 4 and 4 at 10, none of 2 and 2 at 12.
+        assert!((figures.agreement_by_value - 60.0 / 128.0).abs() < 1e-12);
+        assert_eq!((figures.value_real, figures.value_simulated), (104.0, 84.0));
         let times = figures.fill_time_ms.unwrap();
         assert_eq!((times.orders, times.mean, times.p50, times.p99, times.max), (2, 0.5, 2, 3, 3));
-        assert_eq!(figures.price_error, Some(0.0));
+        assert_eq!(figures.price_error_bps, Some(0.0));
         // Bought 8 at 10, sold 2 at 12, three fees, at 11; the simulation bought 6.
-        assert!((figures.profit_real - (8.0 + 2.0 - 3.0)).abs() < 1e-9);
-        assert!((figures.profit_difference - -2.0).abs() < 1e-9);
+        assert!((figures.profit_real.unwrap() - (8.0 + 2.0 - 3.0)).abs() < 1e-9);
+        assert!((figures.profit_difference.unwrap() - -2.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn symbols_weigh_by_what_is_traded_of_them_and_not_by_how_many_units_that_is() {
+        // One coin of 60 000 that agrees, and a thousand of 1 that do not.
+        let dear = own(Side::Buy, fills(1, 60_000, 0));
+        let cheap = own(Side::Buy, fills(0, 0, 0));
+        let pairs = [
+            Pair { own: &dear, simulated: fills(1, 60_000, 0), mid: Some(60_000.0) },
+            Pair { own: &cheap, simulated: fills(1_000, 1, 0), mid: Some(1.0) },
+        ];
+        let figures = Figures::of("log", &pairs);
+        assert!((figures.agreement_by_value - 60.0 / 61.0).abs() < 1e-9, "{}", figures.agreement_by_value);
+    }
+
+    #[test]
+    fn what_is_held_without_a_known_mid_is_worth_nobody_knows_what() {
+        let order = own(Side::Buy, fills(1, 10, 0));
+        let figures = Figures::of("log", &[Pair { own: &order, simulated: fills(0, 0, 0), mid: None }]);
+        assert_eq!((figures.profit_real, figures.profit_simulated), (None, Some(0.0)));
+        assert_eq!(figures.profit_difference, None);
     }
 
     #[test]
     fn nothing_traded_is_full_agreement() {
         let order = own(Side::Buy, fills(0, 0, 0));
         let figures = Figures::of("log", &[Pair { own: &order, simulated: fills(0, 0, 0), mid: None }]);
-        assert_eq!((figures.agreement, figures.agreement_of_filled, figures.agreement_by_qty), (1.0, 1.0, 1.0));
+        assert_eq!((figures.agreement, figures.agreement_of_filled, figures.agreement_by_value), (1.0, 1.0, 1.0));
         assert_eq!(figures.fill_time_ms, None);
     }
 }

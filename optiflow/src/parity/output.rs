@@ -93,7 +93,7 @@ impl fmt::Display for Summary {
         writeln!(
             f,
             "{:<12}{:>7}{:>7}{:>8}{:>7}{:>8}{:>8}{:>9}{:>9}{:>9}{:>10}{:>12}",
-            "", "", "", "", "real", "simul.", "", "filled", "qty", "p50 ms", "p99 ms", "difference"
+            "", "", "", "", "real", "simul.", "", "filled", "value", "p50 ms", "p99 ms", "difference"
         )?;
         for model in &self.models {
             let time = |of: fn(&super::compare::TimeError) -> i64| {
@@ -101,7 +101,7 @@ impl fmt::Display for Summary {
             };
             writeln!(
                 f,
-                "{:<12}{:>7}{:>7}{:>8}{:>7}{:>8}{:>7.1}%{:>8.1}%{:>8.1}%{:>9}{:>10}{:>12.4}",
+                "{:<12}{:>7}{:>7}{:>8}{:>7}{:>8}{:>7.1}%{:>8.1}%{:>8.1}%{:>9}{:>10}{:>12}",
                 model.queue,
                 model.orders,
                 model.same,
@@ -110,10 +110,10 @@ impl fmt::Display for Summary {
                 model.only_simulated,
                 100.0 * model.agreement,
                 100.0 * model.agreement_of_filled,
-                100.0 * model.agreement_by_qty,
+                100.0 * model.agreement_by_value,
                 time(|times| times.p50),
                 time(|times| times.p99),
-                model.profit_difference
+                model.profit_difference.map_or("-".to_owned(), |money| format!("{money:.4}"))
             )?;
         }
         Ok(())

@@ -41,7 +41,7 @@ pub fn page(summary: &Summary, models: &[(String, Vec<Pair<'_>>)]) -> String {
 }
 
 fn figures(page: &mut String, models: &[Figures]) {
-    page.push_str("<table><tr><th>queue<th>orders<th>outcome<th>same<th>partly<th>only real<th>only simulated<th>agreement<th>of filled<th>by quantity<th>price error<th>fill time p50 / p90 / p99 ms<th>P&amp;L real<th>simulated</tr>");
+    page.push_str("<table><tr><th>queue<th>orders<th>outcome<th>same<th>partly<th>only real<th>only simulated<th>agreement<th>of filled<th>by value<th>price error bps<th>fill time p50 / p90 / p99 ms<th>P&amp;L real<th>simulated</tr>");
     for model in models {
         let _ = write!(page, "<tr><td>{}<td>{}<td><div class=bar>", escaped(&model.queue), model.orders);
         for (class, colour) in Class::ALL.into_iter().zip(COLOURS) {
@@ -52,19 +52,20 @@ fn figures(page: &mut String, models: &[Figures]) {
         for class in Class::ALL {
             let _ = write!(page, "<td>{}", model.count(class));
         }
+        let money = |amount: Option<f64>| amount.map_or("–".to_owned(), |amount| format!("{amount:.4}"));
         let percent = |share: f64| format!("{:.1} %", 100.0 * share);
-        let error = model.price_error.map_or("–".to_owned(), |error| format!("{error:.4}"));
+        let error = model.price_error_bps.map_or("–".to_owned(), |error| format!("{error:.2}"));
         let time = model
             .fill_time_ms
             .map_or("–".to_owned(), |times| format!("{} / {} / {}", times.p50, times.p90, times.p99));
         let _ = write!(
             page,
-            "<td>{}<td>{}<td>{}<td>{error}<td>{time}<td>{:.4}<td>{:.4}</tr>",
+            "<td>{}<td>{}<td>{}<td>{error}<td>{time}<td>{}<td>{}</tr>",
             percent(model.agreement),
             percent(model.agreement_of_filled),
-            percent(model.agreement_by_qty),
-            model.profit_real,
-            model.profit_simulated
+            percent(model.agreement_by_value),
+            money(model.profit_real),
+            money(model.profit_simulated)
         );
     }
     page.push_str("</table>");

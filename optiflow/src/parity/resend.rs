@@ -5,6 +5,7 @@
 //! position that they were to reduce is the real one; one difference must not breed others.
 
 use optiflow_base::money::{Notional, Qty, Side};
+use optiflow_sim::replay::ladder::Ladder;
 use optiflow_sim::replay::feed::Feed;
 use optiflow_sim::replay::latency::Latency;
 use optiflow_sim::replay::local::{Local, Order};
@@ -40,7 +41,7 @@ pub struct Rules {
 pub struct Resent {
     /// What each order traded, in the order given; `None` where it fell outside the capture.
     pub fills: Vec<Option<Fills>>,
-    /// The last mid price.
+    /// The last mid price while both sides had one.
     pub mid: Option<f64>,
 }
 
@@ -59,27 +60,31 @@ pub fn resend(orders: &[&Own], market: Market, rules: &Rules) -> Result<Resent, 
     };
     let mut next = trader.start(first);
     let mut stride = first;
+    let mut mid = None;
     loop {
         // Both books must move on together, or memory holds what lies between them.
         stride += STRIDE_NS;
         let at = next.map_or(stride, |next| next.min(stride));
         stride = at;
-        if !replay.advance(at, &mut trader).map_err(failed)? {
+        let goes_on = replay.advance(at, &mut trader).map_err(failed)?;
+        mid = middle(replay.venue().book(), &rules.scale).or(mid);
+        if !goes_on {
             break;
         }
         if next == Some(at) {
             next = trader.wake(&mut replay.desk());
         }
     }
-    let book = replay.venue().book();
-    let best = |side| book.best(side).map(|tick| rules.scale.price(tick).as_f64());
-    let (bid, ask) = (best(Side::Buy), best(Side::Sell));
-    let mid = bid.zip(ask).map(|(bid, ask)| bid.midpoint(ask));
     let inside =
         |at: i64| span.first.get().is_some_and(|first| at >= first) && span.last.get().is_some_and(|last| at <= last);
     let fills = orders.iter().zip(trader.fills);
     let fills = fills.map(|(own, fills)| inside(own.arrival_ns + rules.delay_ns).then_some(fills)).collect();
     Ok(Resent { fills, mid })
+}
+
+fn middle(book: &Ladder, scale: &Scale) -> Option<f64> {
+    let best = |side| book.best(side).map(|tick| scale.price(tick).as_f64());
+    Some(best(Side::Buy)?.midpoint(best(Side::Sell)?))
 }
 
 struct Resend<'a> {
@@ -222,6 +227,11 @@ mod tests {
 
     /// A book of 5 at 100 and 101 from 1 s on, and each second a sale of 8 at 100.
     fn market(name: &str) -> Market {
+        market_until(name, None)
+    }
+
+    /// The same; its asks go away at `asks_end` seconds.
+    fn market_until(name: &str, asks_end: Option<u64>) -> Market {
         let path = std::env::temp_dir().join(format!("optiflow-resend-{name}-{}.parquet", std::process::id()));
         let mut writer = Writer::create(&path, "test").unwrap();
         let symbol = writer.symbol("AUSDT").unwrap();
@@ -232,7 +242,7 @@ mod tests {
                 writer.push(Row { exch: at, local: at, price, qty, id: second, symbol, kind, side, flags }).unwrap();
             };
             push(Kind::Depth, Side::Buy, "100", "5");
-            push(Kind::Depth, Side::Sell, "101", "5");
+            push(Kind::Depth, Side::Sell, "101", if asks_end.is_some_and(|end| second >= end) { "0" } else { "5" });
             push(Kind::Trade, Side::Sell, "100", "8");
         }
         writer.finish().unwrap();
@@ -259,6 +269,16 @@ mod tests {
         };
         let (arrival_ns, known_by, real) = (1_100_000_000, Known::Exchange, Fills::default());
         Own { sent, qty, arrival_ns, known_by, changes, cancel_ns: None, real }
+    }
+
+    #[test]
+    fn what_is_left_is_valued_at_the_last_mid_that_there_was() {
+        let queue = "risk-averse".parse::<crate::config::backtest::Queue>().unwrap().estimate().unwrap();
+        let rules = Rules { scale: SCALE, queue, partial_fills: true, maker_fee_ppm: 0, taker_fee_ppm: 0, delay_ns: 0 };
+        let order = own(Vec::new());
+        for (name, asks_end, expected) in [("whole", None, Some(100.5)), ("torn", Some(3), Some(100.5)), ("never", Some(1), None)] {
+            assert_eq!(resend(&[&order], market_until(name, asks_end), &rules).unwrap().mid, expected, "{name}");
+        }
     }
 
     #[test]

@@ -19,6 +19,7 @@ use super::recorder::Recorder;
 use super::tally::Tally;
 use crate::config::Config;
 use crate::problem::Problem;
+use crate::say::say;
 use crate::venue::Venue;
 
 /// A recorder that runs beside a session; dropping it ends it too.
@@ -47,7 +48,7 @@ impl Aside {
             let (halt, ready) = (halt.clone(), ready.clone());
             move || {
                 if let Some(problem) = core.and_then(|core| placement::pin(core).err()) {
-                    eprintln!("optiflow: capture: {problem}; running unpinned");
+                    say(format_args!("optiflow: capture: {problem}; running unpinned"));
                 }
                 record(recorder, &halt, &ready)
             }
@@ -63,7 +64,7 @@ impl Aside {
         let runs = || self.thread.as_ref().is_some_and(|thread| !thread.is_finished());
         while !self.ready.load(Ordering::Relaxed) && runs() {
             if begun.elapsed() > READY_WAIT {
-                eprintln!("optiflow: capture: no snapshot of every symbol yet; trading begins without it");
+                say("optiflow: capture: no snapshot of every symbol yet; trading begins without it");
                 return;
             }
             thread::sleep(LOOK_EVERY);
@@ -95,9 +96,9 @@ impl Drop for Aside {
 fn record(mut recorder: Recorder, halt: &AtomicBool, ready: &AtomicBool) -> Result<Tally, Problem> {
     let mut waiter = Waiter::new(Wait::Park);
     while !halt.load(Ordering::Relaxed) {
-        let progress = recorder.step().inspect_err(|problem| eprintln!("optiflow: capture: {problem}"))?;
+        let progress = recorder.step().inspect_err(|problem| say(format_args!("optiflow: capture: {problem}")))?;
         for note in recorder.notes() {
-            eprintln!("optiflow: capture: {note}");
+            say(format_args!("optiflow: capture: {note}"));
         }
         if recorder.is_recording() {
             ready.store(true, Ordering::Relaxed);

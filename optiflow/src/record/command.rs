@@ -21,6 +21,7 @@ use super::tally::Tally;
 use crate::cli::RecordArgs;
 use crate::config::Config;
 use crate::problem::Problem;
+use crate::say::{out, say};
 
 /// Runs the command.
 pub fn run(args: &RecordArgs) -> ExitCode {
@@ -29,25 +30,25 @@ pub fn run(args: &RecordArgs) -> ExitCode {
         Ok((tally, end)) => {
             let seconds = begun.elapsed().as_secs_f64();
             if args.json {
-                let out = args.out.display().to_string();
-                let mut value = json!({ "end": end, "out": out, "seconds": seconds });
+                let folder = args.out.display().to_string();
+                let mut value = json!({ "end": end, "out": folder, "seconds": seconds });
                 if let (Some(value), Ok(serde_json::Value::Object(tally))) =
                     (value.as_object_mut(), serde_json::to_value(&tally))
                 {
                     value.extend(tally);
                 }
-                println!("{value}");
+                out(&value);
             } else {
-                println!("{}: {tally}\nend: {end}, after {seconds:.1} s", args.out.display());
+                out(format_args!("{}: {tally}\nend: {end}, after {seconds:.1} s", args.out.display()));
             }
             if tally.lines.total() > 0 {
                 return ExitCode::SUCCESS;
             }
-            eprintln!("optiflow record: nothing was heard; see the notes above, and check network and symbols");
+            say("optiflow record: nothing was heard; see the notes above, and check network and symbols");
             ExitCode::FAILURE
         }
         Err(problem) => {
-            eprintln!("optiflow record: {problem}");
+            say(format_args!("optiflow record: {problem}"));
             problem.exit_code()
         }
     }
@@ -97,10 +98,10 @@ impl Show {
 
     fn notes(&self, notes: &[String]) {
         for note in notes {
-            let say = || eprintln!("optiflow record: {note}");
+            let tell = || say(format_args!("optiflow record: {note}"));
             match &self.bar {
-                Some(bar) => bar.suspend(say),
-                None => say(),
+                Some(bar) => bar.suspend(tell),
+                None => tell(),
             }
         }
     }

@@ -185,8 +185,16 @@ impl Desk {
         tally
     }
 
+    /// Closes every file, whatever becomes of the others; the first problem is the one to tell.
     pub fn close(&mut self) -> Result<(), Problem> {
-        self.symbols.iter_mut().try_for_each(|symbol| symbol.tape.close())
+        let closed = self.symbols.iter_mut().map(|symbol| symbol.tape.close());
+        closed.fold(Ok(()), Result::and)
+    }
+
+    /// From here on the disk is full for one symbol.
+    #[cfg(test)]
+    pub fn fill_disk_of(&mut self, index: usize) {
+        self.symbols[index].tape.fill_disk();
     }
 
     fn ask(&mut self, index: usize, now: Nanos) -> Result<(), Problem> {

@@ -106,8 +106,15 @@ impl Recorder {
     /// Reads what has come, and looks after what is due.
     ///
     /// # Errors
-    /// When the disk refuses; what is written by then is whole.
+    /// When the disk refuses. What was heard by then is written as far as it can be, and the files are closed.
     pub fn step(&mut self) -> Result<Progress, Problem> {
+        self.work().inspect_err(|_| {
+            // The first problem is the one to tell; the disk may refuse these too.
+            let _ = self.desk.close();
+        })
+    }
+
+    fn work(&mut self) -> Result<Progress, Problem> {
         let mut progress = Progress::Idle;
         for route in Route::ALL {
             progress = progress.or(self.poll(route)?);
@@ -168,3 +175,48 @@ impl Recorder {
 const POLLS_PER_STEP_MAX: u32 = 256;
 /// How often files, snapshots and silence are looked after.
 const CARE_EVERY: Duration = Duration::from_millis(20);
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, File};
+    use std::io::Read;
+
+    use flate2::read::MultiGzDecoder;
+    use optiflow_wire::tls::Roots;
+
+    use super::*;
+
+    const DEMO: &str = include_str!("../../../configs/demo.toml");
+
+    #[test]
+    fn a_disk_that_refuses_one_symbol_costs_the_others_nothing() {
+        let out = std::env::temp_dir().join(format!("optiflow-recorder-{}", std::process::id()));
+        let (before, symbol) = DEMO.split_at(DEMO.find("[[symbol]]").unwrap());
+        let text = format!(
+            "{before}total_notional_max = \"1200\"\ntotal_open_orders_max = 8\n{symbol}\n{}",
+            symbol.replace("BTCUSDT", "ETHUSDT")
+        );
+        let config = Config::from_text(Path::new("demo.toml"), &text).unwrap();
+        let nobody = "127.0.0.1:9";
+        let place = Place { rest: format!("http://{nobody}"), streams: format!("ws://{nobody}"), roots: Roots::WebPki };
+        let mut recorder = Recorder::new(&config, &place, &out, u64::MAX, RealClock::new()).unwrap();
+        let heard = recorder.clock.now() - Duration::from_secs(2);
+        for symbol in ["BTCUSDT", "ETHUSDT"] {
+            let trade = format!(
+                r#"{{"stream":"{}@aggTrade","data":{{"e":"aggTrade","E":1,"a":1,"s":"{symbol}","p":"1.5","q":"2","f":1,"l":1,"T":1,"m":true}}}}"#,
+                symbol.to_lowercase()
+            );
+            recorder.desk.text(heard, trade.as_bytes()).unwrap();
+        }
+        recorder.desk.fill_disk_of(0);
+        let problem = recorder.step().unwrap_err().to_string();
+        assert!(problem.contains("btcusdt_") && problem.contains("No space left"), "{problem}");
+        let files = fs::read_dir(&out).unwrap().map(|entry| entry.unwrap().path());
+        let whole: Vec<_> = files.filter(|path| path.extension().is_some_and(|end| end == "gz")).collect();
+        let eth = whole.iter().find(|path| path.to_string_lossy().contains("ethusdt_")).expect("it is closed");
+        let mut text = String::new();
+        MultiGzDecoder::new(File::open(eth).unwrap()).read_to_string(&mut text).unwrap();
+        assert!(text.ends_with("\"m\":true}}\n"), "what was not flushed yet is there: {text:?}");
+        fs::remove_dir_all(&out).unwrap();
+    }
+}

@@ -111,11 +111,23 @@ impl Tape {
         Ok(())
     }
 
+    /// From here on the disk is full.
+    #[cfg(test)]
+    pub fn fill_disk(&mut self) {
+        if let Some(part) = &mut self.part {
+            part.file = OpenOptions::new().write(true).open("/dev/full").unwrap();
+        }
+    }
+
     fn flush(&mut self) -> Result<(), Problem> {
         let Some(part) = &mut self.part else { return Ok(()) };
         let Some(member) = part.member.take() else { return Ok(()) };
         let mut packed = member.encoder.finish().map_err(|error| failed(&part.path, "compressing", &error))?;
-        part.file.write_all(&packed).map_err(|error| failed(&part.path, "writing", &error))?;
+        if let Err(error) = part.file.write_all(&packed) {
+            // A member that is not whole would make the file one that `gzip -t` refuses; it is whole up to there.
+            let _ = part.file.set_len(part.bytes);
+            return Err(failed(&part.path, "writing", &error));
+        }
         part.bytes += packed.len() as u64;
         self.written.bytes_on_disk += packed.len() as u64;
         packed.clear();
@@ -129,7 +141,8 @@ impl Part {
     fn open(folder: &Path, symbol: &str, now: Nanos) -> Result<Part, Problem> {
         let stem = format!("{symbol}_{}", calendar::stamp(now));
         for number in 0..NAMES_TRIED {
-            let name = if number == 0 { format!("{stem}.gz") } else { format!("{stem}-{number}.gz") };
+            // By name, too, the second comes after the first: `_` is behind `.`.
+            let name = if number == 0 { format!("{stem}.gz") } else { format!("{stem}_{number:02}.gz") };
             let path = folder.join(format!("{name}{PART}"));
             if folder.join(&name).exists() {
                 continue;
@@ -207,8 +220,9 @@ mod tests {
             tape.tend(Nanos(START + HOUR + second * 1_000_000_000)).unwrap();
         }
         tape.close().unwrap();
-        let names = ["btcusdt_20251124_160000.gz", "btcusdt_20251124_170000.gz", "btcusdt_20251124_170000-1.gz"];
+        let names = ["btcusdt_20251124_160000.gz", "btcusdt_20251124_170000.gz", "btcusdt_20251124_170000_01.gz"];
         assert_eq!(tape.written.files, names);
+        assert!(names.is_sorted(), "a shell gives them in time order");
         let lines: usize = names.iter().map(|name| text(&folder.join(name)).lines().count()).sum();
         assert_eq!((lines, tape.written.bytes), (5, 5 * 23));
         fs::remove_dir_all(&folder).unwrap();

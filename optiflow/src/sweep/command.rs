@@ -29,6 +29,7 @@ use crate::backtest::stages;
 use crate::cli::SweepArgs;
 use crate::problem::Problem;
 use crate::progress;
+use crate::say::{out, say};
 
 /// Runs the command: exit 0 with tables, 1 when the data or the disk failed, 2 for a wrong request.
 pub fn run(args: &SweepArgs) -> ExitCode {
@@ -37,10 +38,10 @@ pub fn run(args: &SweepArgs) -> ExitCode {
         Ok((report, line.map_err(|error| Problem::Failed(format!("writing the report: {error}")))?))
     });
     match told {
-        Ok((_, line)) if args.backtest.json => println!("{line}"),
-        Ok((report, _)) => print!("{report}"),
+        Ok((_, line)) if args.backtest.json => out(&line),
+        Ok((report, _)) => out(report.to_string().trim_end()),
         Err(problem) => {
-            eprintln!("optiflow sweep: {problem}");
+            say(format_args!("optiflow sweep: {problem}"));
             return problem.exit_code();
         }
     }

@@ -19,6 +19,7 @@ use super::{crew, tls};
 use crate::cli::WorldArgs;
 use crate::problem::Problem;
 use crate::progress;
+use crate::say::{out, say};
 
 /// Runs the command.
 pub fn run(args: &WorldArgs) -> ExitCode {
@@ -29,14 +30,14 @@ pub fn run(args: &WorldArgs) -> ExitCode {
     match told {
         Ok((sums, line)) => {
             if args.json {
-                println!("{line}");
+                out(&line);
             } else {
-                print!("{sums}");
+                out(sums.to_string().trim_end());
             }
             if sums.failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
         }
         Err(problem) => {
-            eprintln!("optiflow world: {problem}");
+            say(format_args!("optiflow world: {problem}"));
             problem.exit_code()
         }
     }
@@ -82,10 +83,10 @@ fn replay(seed: u64, minutes: u64) -> String {
 
 fn tell(sums: &Sums, broken: &Broken, trail: bool) {
     if trail {
-        broken.trail.iter().rev().for_each(|line| eprintln!("  {line}"));
+        broken.trail.iter().rev().for_each(|line| say(format_args!("  {line}")));
     }
     if let Some(failure) = sums.failures.last() {
-        eprintln!("{failure}");
+        say(&failure);
     }
 }
 

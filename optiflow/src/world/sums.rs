@@ -26,6 +26,10 @@ pub struct Sums {
     pub kills: u64,
     /// Times that trading was killed by command.
     pub halts: u64,
+    /// Times that a stage, the process or the disk stood still.
+    pub stalls: u64,
+    /// Times that the process gave up because it could not write.
+    pub disks_full: u64,
     /// Our book, compared with the exchange's at the same update.
     pub books_compared: u64,
     /// Worlds through TLS.
@@ -61,6 +65,8 @@ impl Sums {
         self.fills += tally.fills;
         self.kills += tally.kills;
         self.halts += tally.halts;
+        self.stalls += tally.stalls;
+        self.disks_full += tally.disks;
         self.books_compared += tally.books;
         for (name, count) in &tally.faults {
             *self.faults.entry(name).or_default() += count;
@@ -106,6 +112,7 @@ impl fmt::Display for Sums {
         }
         writeln!(f, "orders        {} accepted, {} fills", self.orders, self.fills)?;
         writeln!(f, "kills         {} of the process, {} by command", self.kills, self.halts)?;
+        writeln!(f, "stalls        {}, and {} full disks", self.stalls, self.disks_full)?;
         writeln!(f, "books         {} compared", self.books_compared)?;
         if let Some((slowest, seed)) = self.slowest_convergence {
             writeln!(f, "convergence   {slowest:.1} s at most, of seed {seed}")?;

@@ -19,9 +19,15 @@ pub struct Exchange {
 impl Exchange {
     /// Starts it on `port`, 0 for any, and waits until it listens.
     pub fn start(folder: &Folder, port: u16) -> Exchange {
+        Exchange::of(folder, port, "synthetic")
+    }
+
+    /// The same, of another market.
+    pub fn of(folder: &Folder, port: u16, market: &str) -> Exchange {
         let line = folder.path("exchange.json");
         let process = Command::new(env!("CARGO_BIN_EXE_optiflow"))
             .args(["exchange", "--json", "--port", &port.to_string(), "--folder", &folder.path("keys")])
+            .args(["--market", market])
             .stdout(File::create(&line).unwrap())
             .spawn()
             .unwrap();

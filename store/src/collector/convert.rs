@@ -17,7 +17,6 @@ use crate::event::{Flags, Kind, Row};
 pub(crate) struct Converter {
     symbol: SymbolId,
     gate: Gate,
-    has_single_trades: bool,
     /// Local minus exchange time of the last message that says both, ns.
     latency_ns: Option<i64>,
     diffs: Vec<Diff>,
@@ -45,11 +44,10 @@ pub struct Heard {
 
 impl Converter {
     /// For `symbol`.
-    pub const fn new(symbol: SymbolId, a_snapshot_comes: bool, has_single_trades: bool) -> Converter {
+    pub const fn new(symbol: SymbolId, a_snapshot_comes: bool) -> Converter {
         Converter {
             symbol,
             gate: Gate::new(a_snapshot_comes),
-            has_single_trades,
             latency_ns: None,
             diffs: Vec::new(),
             heard: Heard { depth: 0, trades: 0, tops: 0, marks: 0, snapshots: 0, passed_over: 0 },
@@ -61,8 +59,9 @@ impl Converter {
         (self.gate.gaps, self.gate.stale)
     }
 
-    /// Appends the messages that the line gives rise to; each is a set of rows with the same times.
-    pub fn hear(&mut self, spoken: Spoken, messages: &mut Vec<Vec<Row>>) {
+    /// Appends the messages that the line gives rise to; each is a set of rows with the same times. Where the file has
+    /// single trades, their aggregates are passed over.
+    pub fn hear(&mut self, spoken: Spoken, has_single_trades: bool, messages: &mut Vec<Vec<Row>>) {
         let local = spoken.local;
         let Some(exch) = self.exch(&spoken) else {
             self.heard.passed_over += 1;
@@ -72,7 +71,7 @@ impl Converter {
         match spoken.word {
             Word::Snapshot { id, bids, asks } => {
                 self.heard.snapshots += 1;
-                if self.gate.snapshot(id, local, &mut self.diffs) {
+                if self.gate.snapshot(id, spoken.exch, local, &mut self.diffs) {
                     let row = Row { id, ..row };
                     messages.push(message(snapshot(row, &bids, &asks)));
                 }
@@ -84,7 +83,7 @@ impl Converter {
                 self.gate.diff(diff, &mut self.diffs);
                 self.tell_diffs(messages);
             }
-            Word::Trade { is_aggregate: true, .. } if self.has_single_trades => self.heard.passed_over += 1,
+            Word::Trade { is_aggregate: true, .. } if has_single_trades => self.heard.passed_over += 1,
             Word::Trade { id, price, qty, taker, .. } => {
                 self.heard.trades += 1;
                 messages.push(vec![Row { id, price, qty, kind: Kind::Trade, side: Some(taker), ..row }]);
@@ -112,7 +111,7 @@ impl Converter {
             self.latency_ns = Some(local - exch.0 as i64);
             return Some(exch);
         }
-        u64::try_from(local - self.latency_ns?).ok().map(Nanos)
+        u64::try_from(local.checked_sub(self.latency_ns?)?).ok().map(Nanos)
     }
 
     fn tell_diffs(&mut self, messages: &mut Vec<Vec<Row>>) {
@@ -171,5 +170,28 @@ impl Heard {
         self.marks += other.marks;
         self.snapshots += other.snapshots;
         self.passed_over += other.passed_over;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(local: u64, exch: Option<u64>) -> Spoken {
+        let level = Level { price: Price::from_units(1), qty: Qty::from_units(1) };
+        let word = Word::Top { update_id: 1, bid: level, ask: level };
+        Spoken { local: Nanos(local), exch: exch.map(Nanos), symbol: None, word }
+    }
+
+    #[test]
+    fn what_tells_no_exchange_time_gets_the_latency_before_it_or_is_passed_over() {
+        let mut converter = Converter::new(SymbolId(0), false);
+        let mut messages = Vec::new();
+        let furthest = i64::MAX as u64;
+        for (local, exch) in [(10, None), (20, Some(15)), (30, None), (40, Some(furthest)), (furthest, None)] {
+            converter.hear(told(local, exch), false, &mut messages);
+        }
+        let times: Vec<u64> = messages.iter().map(|rows| rows[0].exch.0).collect();
+        assert_eq!((times, converter.heard.passed_over), (vec![15, 25, furthest], 2));
     }
 }

@@ -77,7 +77,9 @@ pub(crate) fn usual(names: &[SymbolName]) -> Result<Config, Problem> {
 /// The same as text.
 pub(crate) fn usual_text(names: &[SymbolName]) -> String {
     let tables: String = names.iter().map(|name| USUAL_SYMBOL.replace("NAME", name)).collect();
-    format!("{USUAL}{tables}")
+    // As much as all symbols may have by their own limits.
+    let (notional, orders) = (USUAL_NOTIONAL * names.len(), USUAL_ORDERS * names.len());
+    format!("{USUAL}total_notional_max = \"{notional}\"\ntotal_open_orders_max = {orders}\n{tables}")
 }
 
 /// Flags before the file before defaults.
@@ -140,7 +142,7 @@ impl Ground {
         let orders = OrderLimits { ten_seconds: ORDERS_TEN_SECONDS, minute: ORDERS_MINUTE };
         let rules = Rules { instruments, weight_minute: WEIGHT_MINUTE, orders };
         let stages = StagesConfig {
-            engine: rooms::engine(config, &rules.instruments, EPOCH),
+            engine: rooms::engine(config, &rules, EPOCH),
             risk: rooms::risk(config, &rules),
             core: core(settings, &listings, direct.is_some())?,
             direct,
@@ -231,5 +233,8 @@ const WEIGHT_MINUTE: u32 = 2_400;
 /// The demo's limits, for whatever the market has.
 const USUAL: &str = "mode = \"paper\"\n[risk]\norders_ten_seconds = 100\norders_minute = 600\nweight_minute = 1200\n\
     quote_age_max = \"2s\"\n";
+/// Of each symbol below.
+const USUAL_NOTIONAL: usize = 600;
+const USUAL_ORDERS: usize = 4;
 const USUAL_SYMBOL: &str = "[[symbol]]\nname = \"NAME\"\nstrategy = \"scalping_v1\"\norder_notional_max = \"500\"\n\
     position_notional_max = \"600\"\nopen_orders_max = 4\nprice_band_bps = 100\n[symbol.scalping_v1]\n";

@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-use optiflow_base::clock::Nanos;
+use optiflow_base::clock::{Clock, Nanos, RealClock};
 use optiflow_base::log::LogEvent;
 use optiflow_base::ring::{Rx, Tx, ring};
 use optiflow_base::stage::Stage;
@@ -13,7 +13,7 @@ use optiflow_storage::{SessionInfo, Storage, Summary, next_epoch};
 use super::ground::Ground;
 use crate::config::{Config, Mode};
 use crate::problem::Problem;
-use crate::rooms;
+use crate::{opening, rooms};
 
 /// The database of a run.
 pub(crate) struct Keeper {
@@ -28,11 +28,11 @@ pub(crate) struct Keeper {
 impl Keeper {
     /// Makes sure that the database can be written, and gives the run its epoch.
     pub(crate) fn open(path: &Path, config: &Config, text: &str, ground: &mut Ground) -> Result<Keeper, Problem> {
-        let epoch = next_epoch(path).map_err(|error| Problem::Usage(error.to_string()))?;
+        let epoch = next_epoch(path, RealClock::new().now()).map_err(|error| Problem::Usage(error.to_string()))?;
         ground.stages.engine.epoch = epoch;
         let mode = if config.mode == Mode::Paper { "paper" } else { "backtest" };
         let instruments: Vec<_> = ground.stages.engine.symbols.iter().map(|symbol| symbol.instrument).collect();
-        let info = rooms::session(mode, "virtual", text, Nanos(0), epoch, &instruments);
+        let info = rooms::session(mode, "virtual", text, Nanos(0), epoch, &instruments, opening::binary_hash());
         let (events, waiting) = ring("storage", RING_LEN);
         Ok(Keeper { path: path.to_owned(), info, storage: None, events, waiting: Some(waiting), failure: None })
     }

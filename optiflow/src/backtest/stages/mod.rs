@@ -4,7 +4,7 @@
 //! writes what happens. Trading on paper takes the first two and other onlookers, so that both do the same.
 
 use optiflow_backtest::stages::observer::SymbolStanding;
-use optiflow_backtest::stages::{self, Outcome};
+use optiflow_backtest::stages::{self, Heard, Outcome};
 use optiflow_base::clock::Nanos;
 use optiflow_base::money::{Notional, Qty};
 use optiflow_sim::words::Listing;
@@ -86,8 +86,9 @@ fn summarise(
     let cpu_seconds = cpu_time().as_secs_f64();
     let time = |at: Nanos| i64::try_from(at.0).unwrap_or(i64::MAX);
     let sum = |part: fn(&SymbolStanding) -> Notional| outcome.symbols.iter().map(part).sum::<Notional>().as_f64();
+    let parts = listings.iter().zip(outcome.symbols.iter().zip(&outcome.heard));
     let symbols: Vec<SymbolSummary> =
-        listings.iter().zip(&outcome.symbols).map(|(listing, standing)| symbol(&listing.name, standing)).collect();
+        parts.map(|(listing, (standing, heard))| symbol(&listing.name, standing, heard)).collect();
     Summary {
         rows: outcome.rows,
         rows_of_symbol: outcome.rows_of_symbols,
@@ -123,7 +124,7 @@ fn summarise(
     }
 }
 
-fn symbol(name: &str, standing: &SymbolStanding) -> SymbolSummary {
+fn symbol(name: &str, standing: &SymbolStanding, heard: &Heard) -> SymbolSummary {
     SymbolSummary {
         symbol: name.to_owned(),
         position: standing.position.as_f64(),
@@ -132,6 +133,8 @@ fn symbol(name: &str, standing: &SymbolStanding) -> SymbolSummary {
         funding: standing.funding.as_f64(),
         fills: standing.fills,
         turnover: standing.turnover.as_f64(),
+        decisions: heard.decisions,
+        silence: heard.silence(),
     }
 }
 

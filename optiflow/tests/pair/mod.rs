@@ -1,0 +1,285 @@
+//! An exchange and an engine as processes of their own, with a database between the engine's lives: for tests that kill.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use optiflow_base::clock::RealClock;
+use optiflow_base::ids::OrderId;
+use optiflow_base::rest::{Auth, Method, RestCall, RestReply};
+use optiflow_base::secret::Secret;
+use optiflow_oms::binance::rest::RestClient;
+use optiflow_oms::binance::sign::ApiKey;
+use optiflow_oms::time::ExchangeTime;
+use optiflow_wire::tls::Roots;
+use serde_json::Value;
+
+/// Trade id → client order id, side, price, quantity.
+pub type Fills = BTreeMap<i64, String>;
+
+/// `optiflow exchange` as a process, a client of it, and where the engine keeps its database.
+pub struct Pair {
+    process: Child,
+    line: PathBuf,
+    client: RestClient,
+    clock: RealClock,
+    folder: Folder,
+}
+
+/// `optiflow trade` as a process that is gone when the test is.
+pub struct Engine {
+    pub process: Child,
+    /// Just before it was started, Unix nanoseconds.
+    pub began: i64,
+}
+
+impl Pair {
+    pub fn start(name: &str, configuration: &str, faults: Option<&Path>) -> Pair {
+        let folder = Folder::new(name);
+        fs::write(folder.path("engine.toml"), configuration).unwrap();
+        let line = PathBuf::from(folder.path("exchange.json"));
+        let mut command = Command::new(program());
+        command.args(["exchange", "--json", "--folder", &folder.path("keys")]);
+        if let Some(faults) = faults {
+            command.arg("--faults").arg(faults);
+        }
+        let process = command.stdout(File::create(&line).unwrap()).spawn().unwrap();
+        until("the exchange does not listen", Duration::from_secs(20), || {
+            fs::read_to_string(&line).unwrap().contains('\n').then_some(())
+        });
+        let said: Value = serde_json::from_str(&fs::read_to_string(&line).unwrap()).unwrap();
+        let text = |field: &str| said[field].as_str().unwrap().to_owned();
+        let key = ApiKey::hmac(&text("api_key"), &Secret::new(text("api_secret").into_bytes())).unwrap();
+        let roots = Roots::CaFile(text("ca_file").into());
+        let client = RestClient::new(&text("rest"), &roots, Some(Arc::new(key)), ExchangeTime::new()).unwrap();
+        Pair { process, line, client, clock: RealClock::new(), folder }
+    }
+
+    pub fn database(&self) -> String {
+        self.folder.path("log.db")
+    }
+
+    pub fn trade(&self) -> Engine {
+        let error = File::options().create(true).append(true).open(self.folder.path("trade.txt")).unwrap();
+        let mut command = Command::new(program());
+        command.args(["trade", "--config", &self.folder.path("engine.toml"), "--for", "3600s", "--json"]);
+        command.args(["--db", &self.database(), "--exchange"]);
+        command.arg(&self.line).current_dir(root()).stdout(error.try_clone().unwrap()).stderr(error);
+        let began = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos();
+        let began = i64::try_from(began).unwrap();
+        Engine { process: command.stdin(Stdio::null()).spawn().unwrap(), began }
+    }
+
+    /// One number out of the database; `None` while it cannot be read.
+    pub fn number(&self, sql: &str, value: i64) -> Option<i64> {
+        let connection = rusqlite::Connection::open(self.database()).ok()?;
+        connection.busy_timeout(Duration::from_secs(5)).ok()?;
+        connection.query_row(sql, [value], |row| row.get(0)).ok()
+    }
+
+    pub fn count(&self, sql: &str) -> i64 {
+        let connection = rusqlite::Connection::open(self.database()).unwrap();
+        connection.query_row(sql, [], |row| row.get(0)).unwrap()
+    }
+
+    /// Waits until the engine has written down that a session of its own began.
+    pub fn wait_for_session(&self, engine: &mut Engine) {
+        let sql = "SELECT max(id) FROM sessions WHERE started_ns > ? HAVING max(id) IS NOT NULL";
+        self.wait_for(engine, "begin", sql);
+    }
+
+    /// Waits until it has had an order accepted.
+    pub fn wait_for_trading(&self, engine: &mut Engine) {
+        let sql = "SELECT 1 FROM order_events JOIN orders USING (order_id)
+                   JOIN sessions ON sessions.id = orders.session_id AND sessions.id = (SELECT max(id) FROM sessions)
+                   WHERE what = 'accepted' AND started_ns > ? LIMIT 1";
+        self.wait_for(engine, "trade", sql);
+    }
+
+    fn wait_for(&self, engine: &mut Engine, what: &str, sql: &str) {
+        until(&format!("the engine does not {what}"), Duration::from_secs(200), || {
+            let ended = engine.process.try_wait().unwrap();
+            assert!(ended.is_none(), "the engine ended by itself: {}", self.said());
+            self.number(sql, engine.began).map(drop)
+        });
+    }
+
+    /// A client may use a weight of 2,400 a minute, and an engine that begins does not know what the one before it used.
+    pub fn wait_for_weight(&mut self, wanted: u32) {
+        until("the exchange never has weight left", Duration::from_secs(200), || {
+            let used = self.perform("/fapi/v1/time", "", Auth::Open).usage.weight_minute;
+            used.is_none_or(|used| used + wanted < WEIGHT_MINUTE).then_some(())
+        });
+    }
+
+    /// Open orders, by client id.
+    pub fn open(&mut self) -> Vec<String> {
+        let rows = self.ask("/fapi/v1/openOrders", "symbol=BTCUSDT");
+        rows.as_array().unwrap().iter().map(|row| row["clientOrderId"].as_str().unwrap().to_owned()).collect()
+    }
+
+    /// Open orders of sessions before the newest.
+    pub fn orphans(&mut self) -> Vec<String> {
+        let epoch = self.count("SELECT epoch FROM sessions ORDER BY id DESC LIMIT 1");
+        let mut open = self.open();
+        open.retain(|client| OrderId::parse(client.as_bytes()).is_none_or(|id| i64::from(id.epoch()) != epoch));
+        open
+    }
+
+    /// All fills by the exchange's own ledger.
+    pub fn fills(&mut self) -> Fills {
+        let clients: BTreeMap<i64, String> = self
+            .all("/fapi/v1/allOrders", "orderId")
+            .iter()
+            .map(|row| (row["orderId"].as_i64().unwrap(), row["clientOrderId"].as_str().unwrap().to_owned()))
+            .collect();
+        let units = |value: &Value| {
+            let price: optiflow_base::money::Price = value.as_str().unwrap().parse().unwrap();
+            price.units()
+        };
+        let read = |row: &Value| {
+            let client = clients.get(&row["orderId"].as_i64().unwrap()).expect("a fill has an order");
+            let side = row["side"].as_str().unwrap().to_lowercase();
+            let (price, qty) = (units(&row["price"]), units(&row["qty"]));
+            (row["id"].as_i64().unwrap(), format!("{client} {side} {qty} at {price}"))
+        };
+        self.all("/fapi/v1/userTrades", "fromId").iter().map(read).collect()
+    }
+
+    /// All fills by the database.
+    pub fn written(&self) -> Fills {
+        let connection = rusqlite::Connection::open(self.database()).unwrap();
+        let sql =
+            "SELECT trade_id, client_id, fills.side, fills.price, fills.qty FROM fills JOIN orders USING (order_id)";
+        let mut statement = connection.prepare(sql).unwrap();
+        let rows = statement.query_map([], |row| {
+            let [client, side]: [String; 2] = [row.get(1)?, row.get(2)?];
+            let [price, qty]: [i64; 2] = [row.get(3)?, row.get(4)?];
+            Ok((row.get(0)?, format!("{client} {side} {qty} at {price}")))
+        });
+        rows.unwrap().map(Result::unwrap).collect()
+    }
+
+    fn perform(&mut self, path: &'static str, query: &str, auth: Auth) -> RestReply {
+        let mut call = RestCall { token: 0, method: Method::Get, path, query: Default::default(), auth, weight: 1 };
+        call.query.push_str(query);
+        self.client.perform(&call, &self.clock)
+    }
+
+    /// A liar may refuse now and then, and a limit may be used up.
+    fn ask(&mut self, path: &'static str, query: &str) -> Value {
+        until(&format!("{path} is not answered"), Duration::from_secs(200), || {
+            let reply = self.perform(path, query, Auth::Signed);
+            serde_json::from_slice(&reply.body).ok().filter(|_| reply.is_ok())
+        })
+    }
+
+    fn all(&mut self, path: &'static str, cursor: &str) -> Vec<Value> {
+        let (mut rows, mut from) = (Vec::new(), 0);
+        loop {
+            let page = self.ask(path, &format!("symbol=BTCUSDT&{cursor}={from}&limit=1000"));
+            let page = page.as_array().unwrap();
+            let field = if cursor == "fromId" { "id" } else { cursor };
+            rows.extend(page.iter().cloned());
+            match page.last() {
+                Some(last) if page.len() == 1000 => from = last[field].as_i64().unwrap() + 1,
+                _ => return rows,
+            }
+        }
+    }
+
+    /// The end of what the engines said.
+    pub fn said(&self) -> String {
+        let said = fs::read_to_string(self.folder.path("trade.txt")).unwrap_or_default();
+        let notices = rusqlite::Connection::open(self.database()).ok().map(|connection| {
+            let sql = "SELECT room || ': ' || what || ' ' || value FROM notices ORDER BY id DESC LIMIT 60";
+            let mut statement = connection.prepare(sql).unwrap();
+            let rows = statement.query_map([], |row| row.get::<_, String>(0)).unwrap();
+            rows.map(Result::unwrap).collect::<Vec<_>>().join("\n")
+        });
+        let tail = said.chars().rev().take(4_000).collect::<String>().chars().rev().collect::<String>();
+        format!("{tail}\n{}", notices.unwrap_or_default())
+    }
+}
+
+impl Engine {
+    /// Kills it unless it has ended; was it killed?
+    pub fn kill(&mut self) -> bool {
+        let alive = self.process.try_wait().unwrap().is_none();
+        let _ = self.process.kill();
+        self.process.wait().unwrap();
+        alive
+    }
+
+    /// Tells it to stop in order.
+    pub fn terminate(&self) {
+        let pid = rustix::process::Pid::from_raw(i32::try_from(self.process.id()).unwrap()).unwrap();
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+impl Drop for Pair {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// Looks again and again until there is something to see.
+pub fn until<T>(or: &str, patience: Duration, mut look: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + patience;
+    loop {
+        if let Some(seen) = look() {
+            return seen;
+        }
+        assert!(Instant::now() < deadline, "{or}");
+        std::thread::sleep(LOOK_EVERY);
+    }
+}
+
+fn program() -> PathBuf {
+    std::env::var_os("OPTIFLOW_DEATHS_PROGRAM").map_or_else(|| env!("CARGO_BIN_EXE_optiflow").into(), PathBuf::from)
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize().unwrap()
+}
+
+/// A temporary folder, removed at the end unless the test fails.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Folder {
+        let path = std::env::temp_dir().join(format!("optiflow-{name}-{}", std::process::id()));
+        fs::create_dir_all(&path).unwrap();
+        Folder(path)
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.0.join(name).to_string_lossy().into_owned()
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("kept: {}", self.0.display());
+        } else {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+}
+
+/// Request weight in a minute.
+pub const WEIGHT_MINUTE: u32 = 2_400;
+const LOOK_EVERY: Duration = Duration::from_millis(20);
