@@ -104,7 +104,7 @@ impl Caller {
     fn ask(&self, now: Nanos, call: &RestCall) -> Response {
         let response = self.exchange.borrow_mut().rest(now, &self.request(now, call));
         if let Some(seam) = &self.seam {
-            seam.borrow_mut().answered(response.status);
+            seam.borrow_mut().answered(&response);
         }
         response
     }

@@ -218,7 +218,8 @@ fn read(exchange: &Rc<RefCell<Exchange>>, seam: Option<&SharedSeam>, conn: ConnI
                 }
             }
             Ok(Message::Pong(payload)) => exchange.borrow_mut().pong(now, conn, &payload),
-            Ok(Message::Ping(_) | Message::Binary(_) | Message::Close(_) | Message::Frame(_)) => {}
+            Ok(Message::Ping(_)) => exchange.borrow_mut().ping(now, conn),
+            Ok(Message::Binary(_) | Message::Close(_) | Message::Frame(_)) => {}
             Err(tungstenite::Error::Io(error)) if error.kind() == ErrorKind::WouldBlock => return Peer::Up(socket),
             Err(_) => {
                 exchange.borrow_mut().closed(conn);

@@ -12,7 +12,7 @@ use optiflow_base::clock::Nanos;
 use optiflow_base::order::Report;
 use optiflow_base::rest::{RestCall, RestReply};
 use optiflow_base::ring::{Rx, Tx, ring};
-use optiflow_sim::binance::ConnId;
+use optiflow_sim::binance::{ConnId, Response};
 
 /// Sees what passes, and decides whether it passes as it is.
 pub trait Seam {
@@ -22,9 +22,9 @@ pub trait Seam {
         Passage::Pass
     }
 
-    /// The exchange answered a call with this status.
-    fn answered(&mut self, status: u16) {
-        let _ = status;
+    /// The exchange answered a call with this, whether it is ever heard or not.
+    fn answered(&mut self, response: &Response) {
+        let _ = response;
     }
 
     /// The answer to a call is handed over.

@@ -6,8 +6,9 @@
 use std::time::Duration;
 
 use optiflow_backtest::seeds::bug::Bug;
-use optiflow_backtest::seeds::plan::{Disk, Plan};
+use optiflow_backtest::seeds::plan::{Disk, Plan, Stall};
 use optiflow_backtest::seeds::run::{run, run_with};
+use optiflow_backtest::seeds::shrink::Name;
 use optiflow_sim::binance::faults::{Fault, Faults, Rule};
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -46,14 +47,19 @@ fn a_repeated_fill_booked_again() {
     is_noticed(Bug::RepeatedFillBooked, 0, &["I3"]);
 }
 
+/// Where a bug would take one symbol's messages for another's, which is not the bug that is meant.
+fn one_symbol(seed: u64) -> Plan {
+    Plan { symbols: 1, ..Plan::drawn(seed, MINUTE) }
+}
+
 #[test]
 fn a_gap_in_the_depth_messages_ignored() {
-    is_noticed(Bug::GapIgnored, 2, &["I6"]);
+    is_noticed_in(Bug::GapIgnored, 2, &["I6"], one_symbol);
 }
 
 #[test]
 fn an_old_snapshot_taken() {
-    is_noticed(Bug::OldSnapshotTaken, 3, &["I6"]);
+    is_noticed_in(Bug::OldSnapshotTaken, 3, &["I6"], one_symbol);
 }
 
 #[test]
@@ -139,6 +145,47 @@ fn a_disk_that_is_full_and_nobody_looks() {
         Plan { kills: Vec::new(), disk: Disk { full: Some(MINUTE / 4), ..plan.disk.clone() }, ..plan }
     };
     is_noticed_in(Bug::DiskTroubleIgnored, 0, &["I10"], full);
+}
+
+/// The disk, the process and the commands do nothing out of the ordinary.
+fn calm(seed: u64) -> Plan {
+    let plan = Plan::drawn(seed, MINUTE);
+    Plan { kills: Vec::new(), halt: None, stalls: Vec::new(), disk: Disk::default(), ..plan }
+}
+
+#[test]
+fn a_limit_of_all_symbols_that_nobody_keeps() {
+    // Drawn plans trade two symbols in one world of five: these always do.
+    let two = |seed| Plan { symbols: 2, ..calm(seed) };
+    is_noticed_in(Bug::TotalIgnored, 0, &["I2"], two);
+}
+
+#[test]
+fn a_countdown_that_was_never_wound() {
+    // Frozen for longer than the countdown, with whatever is open then.
+    let freeze = Stall { who: None, at: MINUTE / 4, span: MINUTE * 2 / 3 };
+    is_noticed_in(Bug::CountdownNeverWound, 0, &["I9"], |seed| Plan { stalls: vec![freeze], ..calm(seed) });
+}
+
+#[test]
+fn orders_that_leave_long_after_they_were_signed() {
+    is_noticed_in(Bug::SignedTooEarly, 0, &["I13"], calm);
+}
+
+#[test]
+fn a_world_that_a_bug_broke_is_made_small_and_breaks_the_same_rule() {
+    let live = |plan: &Plan| run_with(plan, None, Some(Bug::UnknownTakenForRefused));
+    let whole = |seed| Name { seed, minutes: 2, without: Vec::new() };
+    let (name, broken) =
+        (14..SEEDS).map(whole).find_map(|name| live(&name.plan()).err().map(|broken| (name, broken))).unwrap();
+    let small = name.shrunk(&broken, live);
+    let plan = small.plan();
+    eprintln!("{name} → {small}");
+    let again = live(&plan).expect_err("it breaks the rule still");
+    assert_eq!(again.what.split(':').next(), broken.what.split(':').next());
+    // What answers that an outcome is not known is all that it takes.
+    assert!(plan.faults.rules().len() <= 2 && small.without.len() > 5, "{small}");
+    assert!(small.minutes <= name.minutes && plan.kills.is_empty(), "{small}");
 }
 
 #[test]

@@ -5,6 +5,7 @@
 //! What it never does: no sockets, no files, no venue names or codes, no trading decisions.
 //! Which thread: all of them; every event here is `Copy` and is passed between threads by value.
 
+pub mod bucket;
 pub mod clock;
 pub mod control;
 pub mod decimal;

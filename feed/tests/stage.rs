@@ -219,13 +219,18 @@ fn streams_that_never_speak_are_noticed_and_the_connection_is_dropped_ever_more_
     assert_eq!(world.quotes(), "silent0:Depth silent0:Top lost0:Disconnected");
     assert_eq!(
         world.notices()[..3],
-        [("depth stream silent", 0), ("best price stream silent", 0), ("public streams dropped because of silence or lag", 0)]
+        [
+            ("depth stream silent", 0),
+            ("best price stream silent", 0),
+            ("public streams dropped because of silence or lag", 0)
+        ]
     );
     world.run(5_000);
     assert_eq!(world.market(), "silent0:Mark", "trades may be quiet for longer");
     // /public is dropped at 2, 12, 32 s; /market at 5, 15, 35 s.
     world.run(36_000);
-    let dropped = world.notices().iter().filter(|(what, _)| what.ends_with("dropped because of silence or lag")).count();
+    let dropped =
+        world.notices().iter().filter(|(what, _)| what.ends_with("dropped because of silence or lag")).count();
     assert_eq!(dropped, 5);
     assert_eq!(world.dialer.dialled() - dialled, 6);
 }

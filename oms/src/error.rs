@@ -84,6 +84,17 @@ pub enum OmsError {
         /// What the account shows.
         found: String,
     },
+    /// Former sessions left orders without a proven end in symbols that are not configured any more.
+    Strays {
+        /// Where.
+        symbols: String,
+        /// How many.
+        orders: usize,
+        /// How many of them the exchange shows alive.
+        open: usize,
+    },
+    /// Told to stop while waiting at start.
+    Stopped,
     /// A call at start failed in a way that time mends, for longer than is waited.
     OutOfPatience {
         /// How it failed last.
@@ -165,6 +176,13 @@ impl fmt::Display for OmsError {
                 f,
                 "{symbol}: {wanted} was set, and the account shows {found}; change it at the exchange, then start again"
             ),
+            OmsError::Strays { symbols, orders, open } => write!(
+                f,
+                "{orders} orders of former sessions in {symbols}, which the configuration does not name, have no proven \
+                 end ({open} are open); if that stays so, add the symbols to the configuration, or run `optiflow kill \
+                 --symbol NAME` for each"
+            ),
+            OmsError::Stopped => f.write_str("told to stop while starting; this session opened nothing"),
             OmsError::OutOfPatience { error, tries, spent, wait } => {
                 write!(f, "{error}; {tries} tries in {} s of starting did not help", spent.as_secs())?;
                 match wait {
@@ -195,7 +213,9 @@ impl std::error::Error for OmsError {
             | OmsError::NotTrading { .. }
             | OmsError::HedgeMode
             | OmsError::Settings { .. }
-            | OmsError::SettingsNotApplied { .. } => None,
+            | OmsError::SettingsNotApplied { .. }
+            | OmsError::Strays { .. }
+            | OmsError::Stopped => None,
             OmsError::OutOfPatience { error, .. } | OmsError::Interrupted { error, .. } => Some(error),
         }
     }

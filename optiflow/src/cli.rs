@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
+use optiflow_backtest::seeds::shrink::Part;
 use optiflow_base::ids::SymbolName;
 use optiflow_base::money::{Price, Qty};
 use optiflow_store::import::Format;
@@ -21,7 +22,7 @@ use crate::parity::command::Queues;
 use crate::sweep::axes::Axis;
 use crate::sweep::memory::MemoryLimit;
 use crate::sweep::metrics::Metric;
-use crate::world::command::parse_seeds;
+use crate::world::command::{parse_part, parse_seeds};
 
 /// Trades Binance USDⓈ-M futures from market microstructure.
 #[derive(Debug, Parser)]
@@ -350,6 +351,12 @@ pub struct WorldArgs {
     /// Before the line of a world that broke a rule, what its process said last.
     #[arg(long)]
     pub trail: bool,
+    /// What to leave out of each: kinds of faults, kills, halt, stalls, disk, modifies, second_symbol, skips, pieces.
+    #[arg(long, value_name = "KIND,…", value_delimiter = ',', value_parser = parse_part, conflicts_with = "keep")]
+    pub without: Vec<Part>,
+    /// Make each world that broke a rule as small as it breaks that rule still, and print the command that lives that.
+    #[arg(long)]
+    pub shrink: bool,
     /// Append the seeds of worlds that broke a rule to this file, such as backtest/seeds.txt, which the tests live again.
     #[arg(long, value_name = "FILE")]
     pub keep: Option<PathBuf>,

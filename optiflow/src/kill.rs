@@ -126,7 +126,7 @@ struct Teller {
 impl Teller {
     fn line(&mut self, text: &str) {
         if !self.quiet {
-            out(&text);
+            out(text);
         }
         self.deeds.push(json!({ "what": "note", "text": text }));
     }

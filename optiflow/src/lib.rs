@@ -6,6 +6,7 @@
 mod opening;
 pub mod pipeline;
 pub mod rooms;
+mod strays;
 pub mod venue;
 
 pub mod cli;

@@ -96,7 +96,7 @@ fn tell_settings(symbol: &SymbolConfig, settled: SettledSettings) {
 }
 
 /// Waits, and says for what; false as soon as a signal says to stop.
-fn sleep_through(wait: &Wait<'_>, signals: &Signals) -> bool {
+pub(crate) fn sleep_through(wait: &Wait<'_>, signals: &Signals) -> bool {
     say(format_args!("optiflow trade: asking again in {:.1} s: {}", wait.span.as_secs_f64(), wait.error));
     let end = Instant::now() + wait.span;
     while signals.stops.load(Ordering::Relaxed) == 0 {

@@ -198,7 +198,7 @@ fn start_rest(
 }
 
 /// Looks names up when connections keep failing. Nobody waits for this thread: DNS may take longer than a stop.
-fn start_resolver(
+pub(crate) fn start_resolver(
     mut resolver: Resolver<SystemLookup>,
     core: Option<usize>,
     clock: RealClock,

@@ -1,10 +1,9 @@
 //! Configuration + exchange → everything the rooms are built from: rules, fees, limits, clock, database.
 //!
 //! Once `opening.rs` has asked the questions that must be answered before the first order. Main thread. Trades nothing;
-//! changes nothing at the exchange.
+//! at the exchange it cancels only what `strays.rs` finds.
 
-use std::collections::BTreeMap;
-use std::path::Path;
+use std::time::Duration;
 
 use optiflow_backtest::former::former;
 use optiflow_base::clock::{Clock, Nanos, RealClock};
@@ -18,15 +17,15 @@ use optiflow_engine::strategy::Strategy;
 use optiflow_feed::{FeedConfig, FeedSymbol, Silence};
 use optiflow_oms::binance::outcome;
 use optiflow_oms::binance::rest::RestClient;
-use optiflow_oms::binance::setup;
+use optiflow_oms::binance::setup::{self, Asker, START_PATIENCE, Wait};
 use optiflow_oms::error::OmsError;
 use optiflow_oms::former::Former;
 use optiflow_oms::peace::Peace;
 use optiflow_oms::stage::{Guards, OmsConfig};
 use optiflow_oms::time::ExchangeTime;
 use optiflow_risk::{RiskConfig, RiskSymbol};
-use optiflow_storage::reader::former::unfinished;
-use optiflow_storage::{SessionInfo, SessionSymbol, Storage, StorageError, next_epoch};
+use optiflow_storage::{SessionInfo, SessionSymbol, Storage, next_epoch};
+use optiflow_wire::attempts::Attempts;
 use optiflow_wire::limits::Limits;
 use sha2::{Digest, Sha256};
 
@@ -34,7 +33,7 @@ use crate::config::{Config, FeedSettings, Mode, StrategyConfig};
 use crate::opening::{self, Known};
 use crate::pipeline::Rooms;
 use crate::problem::Problem;
-use crate::say::say;
+use crate::strays;
 use crate::trade::Signals;
 use crate::venue::Venue;
 
@@ -52,22 +51,26 @@ pub(crate) fn build(
     alone_since: Nanos,
 ) -> Result<(Rooms, RestClient), Problem> {
     let file = |error: optiflow_storage::StorageError| Problem::Usage(error.to_string());
-    let Known { rules, time, peace, rest, binary_hash } = opening::ask(config, venue, clock, MARGIN_ASSET, signals)?;
+    let Known { rules, time, peace, mut rest, binary_hash } =
+        opening::ask(config, venue, clock, MARGIN_ASSET, signals)?;
     let client = || opening::client(venue, &time, &peace).map_err(|error: OmsError| Problem::Failed(error.to_string()));
     let started = clock.now();
     let epoch = next_epoch(&config.storage.path, started).map_err(file)?;
     let session = session(mode_name(config.mode), &venue.rest, text, started, epoch, &rules.instruments, binary_hash);
     // Before the session's own row is there.
     let former = former(&config.storage.path, &session).map_err(file)?;
-    if let Some(warning) = strays(&config.storage.path, &session).map_err(file)? {
-        say(format_args!("optiflow trade: {warning}"));
-    }
+    let mut pause = |wait: &Wait<'_>| opening::sleep_through(wait, signals);
+    let mut asker = Asker::new(&mut rest, clock, &time, START_PATIENCE, epoch.into(), &mut pause);
+    let window = REST_WINDOW.max(Duration::from_millis(config.oms.recv_window_ms.into()));
+    let settled_at = alone_since + window + CLOCK_SLACK;
+    strays::settle(&config.storage.path, &session, &mut asker, clock, settled_at)?;
     let storage = Storage::open(&config.storage.path, &session).map_err(file)?;
+    let attempts = Attempts::new();
     let rooms = Rooms {
-        feed: feed(config, venue, &rules.instruments, epoch)?,
+        feed: feed(config, venue, &rules.instruments, epoch, &attempts)?,
         engine: engine(config, &rules, epoch),
         risk: risk(config, &rules),
-        oms: oms(config, venue, &rules, time.clone(), &peace, former, alone_since)?,
+        oms: oms(config, venue, &rules, time.clone(), &peace, (former, alone_since), &attempts)?,
         storage,
         // The oms hears its own client's headers in the replies, the feed's through the peace.
         feed_rest: client()?.announcing(),
@@ -76,7 +79,13 @@ pub(crate) fn build(
     Ok((rooms, rest))
 }
 
-fn feed(config: &Config, venue: &Venue, instruments: &[Instrument], seed: u32) -> Result<FeedConfig, Problem> {
+fn feed(
+    config: &Config,
+    venue: &Venue,
+    instruments: &[Instrument],
+    seed: u32,
+    attempts: &Attempts,
+) -> Result<FeedConfig, Problem> {
     let symbol = |one: &Instrument| FeedSymbol { id: one.symbol, name: one.name, tick_size: one.tick_size };
     let FeedSettings { depth, depth_silence, top_silence, trade_silence, mark_silence, .. } = &config.feed;
     Ok(FeedConfig {
@@ -87,7 +96,7 @@ fn feed(config: &Config, venue: &Venue, instruments: &[Instrument], seed: u32) -
         silence: Silence { depth: *depth_silence, top: *top_silence, trade: *trade_silence, mark: *mark_silence },
         // What risk would find too old to price by, decides nothing either.
         lag_max: config.risk.quote_age_max,
-        limits: Limits::market(),
+        limits: Limits::market().sharing(attempts),
         seed: seed.into(),
     })
 }
@@ -155,11 +164,11 @@ fn oms(
     rules: &setup::Rules,
     time: ExchangeTime,
     peace: &Peace,
-    former: Former,
-    alone_since: Nanos,
+    (former, alone_since): (Former, Nanos),
+    attempts: &Attempts,
 ) -> Result<OmsConfig, Problem> {
     let countdown = config.oms.countdown;
-    peace.weight().set_limit(config.risk.weight_minute.min(rules.weight_minute));
+    peace.weight().set_limit(rates(config, rules).weight_minute);
     // The configuration was checked against its own limit; the exchange's may be lower.
     if let Some(fault) = countdown.fault(config.symbols.len(), rules.weight_minute) {
         return Err(Problem::Usage(format!("oms.heartbeat, oms.countdown: {fault}")));
@@ -174,7 +183,7 @@ fn oms(
         recv_window_ms: config.oms.recv_window_ms,
         reply_timeout: config.oms.reply_timeout,
         stop_timeout: config.oms.stop_timeout,
-        limits: Limits::orders(),
+        limits: Limits::orders().sharing(attempts),
         seed: former.epoch.into(),
         guards: Guards {
             countdown,
@@ -185,26 +194,6 @@ fn oms(
             alone_since: Some(alone_since),
         },
     })
-}
-
-/// Orders without an end in symbols that this session does not trade: nobody follows those, which must be said.
-fn strays(path: &Path, session: &SessionInfo) -> Result<Option<String>, StorageError> {
-    let mut strays: BTreeMap<String, usize> = BTreeMap::new();
-    for order in unfinished(path, &session.mode, &session.venue, &[])?.orders {
-        if !session.symbols.iter().any(|symbol| symbol.name.as_str() == order.symbol) {
-            *strays.entry(order.symbol).or_default() += 1;
-        }
-    }
-    let listed: Vec<String> = strays.iter().map(|(symbol, count)| format!("{count} in {symbol}")).collect();
-    let warning = || {
-        format!(
-            "orders of former sessions have no end in the database, and their symbols are not configured any more: {}; \
-             those that are still open are cancelled now, but fills of theirs stay unbooked until a session is started \
-             once with these symbols in its configuration",
-            listed.join(", ")
-        )
-    };
-    Ok((!listed.is_empty()).then(warning))
 }
 
 /// What is known of a session when it begins.
@@ -239,17 +228,34 @@ const fn mode_name(mode: Mode) -> &'static str {
     }
 }
 
+/// A signed REST call is good for this long; the configured window holds for the order socket.
+const REST_WINDOW: Duration = Duration::from_secs(5);
+/// Timestamps may be this far ahead of the exchange's clock and are still accepted.
+const CLOCK_SLACK: Duration = Duration::from_secs(1);
 /// The asset that profits and fees are paid in.
 const MARGIN_ASSET: &str = "USDT";
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use optiflow_base::secret::Secret;
     use optiflow_oms::binance::setup::{OrderLimits, Rules};
+    use optiflow_oms::binance::sign::ApiKey;
+    use optiflow_wire::tls::Roots;
 
     use super::*;
 
+    /// One that nobody has to look up.
+    fn venue() -> Venue {
+        let url = |scheme: &str| format!("{scheme}://127.0.0.1:9");
+        let key = Arc::new(ApiKey::hmac("key", &Secret::new(b"secret".to_vec())).unwrap());
+        let (rest, streams, ws_api) = (url("http"), url("ws"), url("ws"));
+        Venue { rest, streams, ws_api, roots: Roots::WebPki, key, embedded: None }
+    }
+
     #[test]
-    fn the_lower_of_our_limits_and_the_exchange_s_reaches_risk_and_strategies() {
+    fn the_lower_of_our_limits_and_the_exchange_s_reaches_risk_strategies_and_the_oms() {
         let text = include_str!("../../configs/demo.toml");
         let config = Config::parse(text).unwrap();
         // Ours are 100, 600 and 1 200.
@@ -265,6 +271,11 @@ mod tests {
                 engine(&config, &rules, 1).rates;
             assert_eq!((orders_ten_seconds, orders_minute, weight_minute), expected);
             assert_eq!(reserve_percent, risk.reserve_percent);
+            let (peace, venue, time) = (Peace::new(), venue(), ExchangeTime::new());
+            let (former, attempts) = (Former::default(), Attempts::new());
+            let oms = oms(&config, &venue, &rules, time, &peace, (former, Nanos(0)), &attempts).unwrap();
+            let kept = expected.2 / 10;
+            assert_eq!(oms.guards.peace.weight().room(Nanos(0)), expected.2 - kept, "a tenth is for cancels");
         }
     }
 }

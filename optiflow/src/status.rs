@@ -55,7 +55,7 @@ impl Status {
                 bar.set_message(text.to_owned());
                 bar.tick();
             }
-            None if turn.is_some() => say(&text),
+            None if turn.is_some() => say(text),
             None => {}
         }
         self.shown = turn;

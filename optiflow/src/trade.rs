@@ -142,7 +142,7 @@ enum End {
 /// Signals of the operating system, as they have come so far.
 #[derive(Clone, Default)]
 pub(crate) struct Signals {
-    /// SIGINT and SIGTERM: stop.
+    /// SIGINT, SIGTERM, and SIGHUP of a terminal that was closed: stop.
     pub(crate) stops: Arc<AtomicUsize>,
     /// SIGUSR1: set the kill latch.
     kills: Arc<AtomicUsize>,
@@ -279,9 +279,9 @@ impl Outcome<'_> {
 
 /// Counts signals from now on.
 fn catch_signals() -> Result<Signals, Problem> {
-    use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
     let counts = Signals::default();
-    let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM, SIGUSR1])
+    let mut signals = signal_hook::iterator::Signals::new([SIGHUP, SIGINT, SIGTERM, SIGUSR1])
         .map_err(|error| Problem::Failed(format!("listening for signals: {error}")))?;
     let counted = counts.clone();
     let listen = move || {

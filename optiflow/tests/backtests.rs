@@ -7,6 +7,7 @@ mod support;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use optiflow::config::terms::TermsConfig;
 use optiflow_base::clock::Nanos;
@@ -129,6 +130,9 @@ fn bad_data_is_named_with_its_row_and_leaves_nothing_behind() {
     fs::write(&empty, "").unwrap();
     fs::write(&no_rows, array(&[])).unwrap();
     let damaged = damaged_store(&folder);
+    let (hole, endless) = (folder.path("hole.npy"), folder.path("endless.npy"));
+    fs::write(&hole, array(&[(0, 60.1), (1_700_000_000_000_000_000, 60.1)])).unwrap();
+    fs::write(&endless, array(&[(i64::MAX - 1, 60.1)])).unwrap();
     let out = folder.path("out");
     for (path, code, says) in [
         (&unsorted, 1, "row 2: is not sorted"),
@@ -136,6 +140,8 @@ fn bad_data_is_named_with_its_row_and_leaves_nothing_behind() {
         (&cut, 1, "cut off"),
         (&empty, 1, "holds no event"),
         (&no_rows, 1, "holds no event"),
+        (&hole, 1, "row 1 of the data: it comes 19675 days after the row before it"),
+        (&endless, 1, "is beyond the year 2252"),
         (&damaged, 1, "row group 0 (rows 0 to 99)"),
         (&folder.path("missing.npz"), 2, "cannot open"),
     ] {
@@ -148,6 +154,21 @@ fn bad_data_is_named_with_its_row_and_leaves_nothing_behind() {
     let said = optiflow(&["import", "hftbacktest", &unsorted, "--out", &folder.path("x.parquet")]);
     assert!(said.code == 1 && said.err.contains("row 2"), "{}", said.err);
     assert!(!Path::new(&folder.path("x.parquet")).exists());
+}
+
+#[test]
+fn years_without_a_row_are_passed_over() {
+    let folder = Folder::new("years");
+    let store = folder.path("years.parquet");
+    let second = 1_000_000_000;
+    let years = 6 * 365 * 86_400 * second;
+    write_store_at(&store, &["AUSDT"], |turn| (1_600_000_000 + turn) * second + if turn < 50 { 0 } else { years });
+    let (begun, out) = (Instant::now(), folder.path("out"));
+    let grid = ["--strategy", "grid", "--tick", "0.1", "--lot", "0.001", "--out", &out, "--json"];
+    let said = optiflow(&[&["backtest", "--data", &store][..], &grid].concat());
+    assert_eq!(said.code, 0, "{}", said.err);
+    assert!(said.json()["answers"].as_u64().unwrap() > 0, "orders rest all the while");
+    assert!(begun.elapsed() < Duration::from_secs(60), "{:?}", begun.elapsed());
 }
 
 #[test]
@@ -331,11 +352,16 @@ fn array(rows: &[(i64, f64)]) -> Vec<u8> {
 
 /// A hundred rows of each symbol, in turn.
 fn write_store(path: &str, symbols: &[&str]) {
+    write_store_at(path, symbols, |turn| 1_000_000_000 + turn);
+}
+
+/// The same, each turn at its time, ns.
+fn write_store_at(path: &str, symbols: &[&str], at: impl Fn(u64) -> u64) {
     let mut writer = Writer::create(Path::new(path), "test").unwrap();
     for turn in 0..100 {
         for name in symbols {
             let symbol = writer.symbol(name).unwrap();
-            let (at, side) = (Nanos(1_000_000_000 + turn), if turn % 2 == 0 { Side::Buy } else { Side::Sell });
+            let (at, side) = (Nanos(at(turn)), if turn % 2 == 0 { Side::Buy } else { Side::Sell });
             let price = if side == Side::Buy { "100.1" } else { "100.2" }.parse().unwrap();
             let qty = "0.002".parse().unwrap();
             let (kind, flags) = (StoredKind::Depth, Flags::BOTH);

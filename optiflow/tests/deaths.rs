@@ -5,12 +5,17 @@
 //! run at a time. Whenever a life trades, no order of an earlier one may be open; now and then nobody comes back, and the
 //! countdown at the exchange must have cancelled everything.
 //!
+//! Against an exchange that lies, a life may find no moment in which it can trade: with `cut_stream` at 1 % of events a
+//! market stream lives for seconds, and one `shutting_down` or `throttled` stops new risk for a minute. Such a life is
+//! killed where it stands, after a bounded wait, and counted as barren.
+//!
 //! `OPTIFLOW_DEATHS` says how often (6 when it is not set), `OPTIFLOW_DEATHS_PAIRS` on how many exchanges at a time (2),
 //! `OPTIFLOW_DEATHS_SEED` which instants, `OPTIFLOW_DEATHS_FAULTS` names a faults file for the exchange, and
 //! `OPTIFLOW_DEATHS_PROGRAM` another build of the program.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::process::ExitStatus;
 use std::thread;
@@ -32,13 +37,14 @@ fn every_fill_is_in_the_database_once_and_nothing_is_left_after_many_deaths() {
     let sum = |of: fn(&Tally) -> usize| tallies.iter().map(of).sum::<usize>();
     eprintln!(
         "{deaths} deaths: {} while starting, {} while recovering, {} while trading, {} while stopping; {} more stopped \
-         before they could be killed; {} times nobody came back before the countdown was over; {} fills, {} orders found \
-         that the database had not heard of; stopping took {:?} at most",
+         before they could be killed; {} barren; {} times nobody came back before the countdown was over; {} fills, {} \
+         orders found that the database had not heard of; stopping took {:?} at most",
         sum(|tally| tally.deaths[0]),
         sum(|tally| tally.deaths[1]),
         sum(|tally| tally.deaths[2]),
         sum(|tally| tally.deaths[3]),
         sum(|tally| tally.stopped),
+        sum(|tally| tally.barren),
         sum(|tally| tally.abandoned),
         sum(|tally| tally.fills),
         sum(|tally| tally.found),
@@ -53,6 +59,8 @@ struct Tally {
     /// While starting, recovering, trading, stopping.
     deaths: [usize; 4],
     stopped: usize,
+    /// Lives that were to trade and could not.
+    barren: usize,
     abandoned: usize,
     fills: usize,
     found: usize,
@@ -64,8 +72,9 @@ fn lives(number: u64, deaths: u64, seed: u64) -> Tally {
     let configuration = format!("{BUSY}{}", if faults.is_some() { "" } else { SHORT_COUNTDOWN });
     let mut pair = Pair::start(&format!("deaths-{number}"), &configuration, faults.as_deref());
     let mut random = fastrand::Rng::with_seed(seed ^ (number << 32));
-    let mut tally = Tally::default();
+    let (mut tally, mut begun) = (Tally::default(), VecDeque::new());
     while (tally.deaths.iter().sum::<usize>() as u64) < deaths {
+        wait_for_connections(&mut begun);
         pair.wait_for_weight(LIFE_WEIGHT);
         let mut engine = pair.trade();
         live(&mut pair, &mut engine, &mut random, &mut tally, faults.is_some());
@@ -88,7 +97,10 @@ fn live(pair: &mut Pair, engine: &mut Engine, random: &mut fastrand::Rng, tally:
             within(random, RECOVERING_MS);
         }
         _ => {
-            pair.wait_for_trading(engine);
+            if !pair.wait_for_trading(engine, if lies { BARREN_AFTER } else { READY_MAX }) {
+                assert!(lies, "the engine does not trade: {}", pair.said());
+                tally.barren += 1;
+            }
             // What an exchange that lies about its orders shows is no proof.
             assert!(lies || pair.orphans().is_empty(), "{:?} {}", pair.orphans(), pair.said());
             within(random, TRADING_MS);
@@ -111,12 +123,24 @@ fn live(pair: &mut Pair, engine: &mut Engine, random: &mut fastrand::Rng, tally:
     }
 }
 
+/// Each life connects anew and knows nothing of the attempts of the others: not more of them than the exchange admits.
+fn wait_for_connections(begun: &mut VecDeque<Instant>) {
+    if begun.len() as u64 == 5 * LIVES_A_MINUTE
+        && let Some(first) = begun.pop_front()
+    {
+        thread::sleep((first + Duration::from_secs(300)).saturating_duration_since(Instant::now()));
+    }
+    begun.push_back(Instant::now());
+}
+
 /// One more life, which ends in order. Against a liar that may take several.
 fn end_in_order(pair: &mut Pair, lies: bool, tally: &mut Tally) {
     for _ in 0..if lies { 10 } else { 1 } {
         pair.wait_for_weight(LIFE_WEIGHT);
         let mut engine = pair.trade();
-        pair.wait_for_trading(&mut engine);
+        let traded = pair.wait_for_trading(&mut engine, if lies { BARREN_AFTER } else { READY_MAX });
+        assert!(traded || lies, "the engine does not trade: {}", pair.said());
+        tally.barren += usize::from(!traded);
         let told = Instant::now();
         engine.terminate();
         let bound = if lies { STOP_BOUND_UNDER_FAULTS } else { STOP_BOUND };
@@ -164,6 +188,10 @@ fn number(name: &str, usual: u64) -> u64 {
     std::env::var(name).map_or(usual, |text| text.parse().unwrap_or_else(|_| panic!("{name} is a number")))
 }
 
+/// A session that begins against an honest exchange trades within this.
+const READY_MAX: Duration = Duration::from_secs(200);
+/// A session against a liar is waited for this long.
+const BARREN_AFTER: Duration = Duration::from_secs(40);
 /// Names a faults file for the exchange.
 const FAULTS: &str = "OPTIFLOW_DEATHS_FAULTS";
 /// What an exchange says of an order is true after so long, by the usual spans of its lies.
@@ -202,8 +230,8 @@ const COUNTDOWN: Duration = Duration::from_secs(4);
 const COUNTDOWN_SLACK: Duration = Duration::from_secs(2);
 /// A life that begins costs less request weight than this.
 const LIFE_WEIGHT: u32 = 250;
-/// Lives that one exchange's limit of weight allows in a minute.
-const LIVES_A_MINUTE: u64 = 15;
+/// Lives that an exchange's limit of connections allows in a minute: 300 in five minutes, some seven for a life.
+const LIVES_A_MINUTE: u64 = 8;
 /// Within such times of its beginning a phase is ended, milliseconds: most of them have not come to their own end.
 const STARTING_MS: u64 = 400;
 const RECOVERING_MS: u64 = 2_200;

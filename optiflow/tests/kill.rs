@@ -144,7 +144,8 @@ fn an_engine_that_freezes_loses_its_orders_within_the_countdown() {
         std::thread::sleep(Duration::from_millis(200));
     }
     signal(&trader.0, "CONT");
-    std::thread::sleep(Duration::from_secs(2));
+    // It trades on before it is told to stop.
+    exchange.wait_for_orders();
     terminate(&trader.0);
     wait(&mut trader.0, Duration::from_secs(40));
     assert_eq!(exchange.open(), 0);

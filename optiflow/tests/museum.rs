@@ -51,7 +51,11 @@ fn sessions_in_bad_weather(folder: &Folder, found: &mut Found) {
             .stdout(said)
             .spawn()
             .unwrap();
-        std::thread::sleep(Duration::from_secs(4));
+        let (database, deadline) = (folder.path(&format!("{key}.db")), Instant::now() + SESSION_MAX);
+        while !Path::new(&database).exists() {
+            assert!(Instant::now() < deadline, "the session writes no database");
+            std::thread::sleep(Duration::from_millis(20));
+        }
         for file in ["cmdline", "environ"] {
             found.search(file, &fs::read(format!("/proc/{}/{file}", trader.id())).unwrap());
         }

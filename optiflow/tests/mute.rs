@@ -4,6 +4,7 @@
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 mod support;
 
@@ -24,6 +25,27 @@ fn a_session_that_nobody_listens_to_any_more_ends_in_order() {
 }
 
 #[test]
+fn a_session_whose_terminal_was_closed_ends_in_order() {
+    let folder = Folder::new("mute-hangup");
+    let path = folder.path("log.db");
+    let mut session = unheard(&["trade", "--for", "60s", "--db", &path]);
+    let deadline = Instant::now() + PATIENCE;
+    while !is_trading(&path) {
+        assert!(Instant::now() < deadline, "it does not trade");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let sent = Command::new("kill").args(["-HUP", &session.id().to_string()]).status().unwrap();
+    assert!(sent.success());
+    assert_eq!(session.wait().unwrap().code(), Some(0));
+}
+
+fn is_trading(path: &str) -> bool {
+    let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY;
+    let Ok(connection) = rusqlite::Connection::open_with_flags(path, flags) else { return false };
+    connection.query_row("SELECT COUNT(*) > 0 FROM orders", [], |row| row.get(0)).unwrap_or(false)
+}
+
+#[test]
 fn a_command_whose_reader_had_enough_ends_by_its_outcome() {
     let folder = Folder::new("mute-check");
     assert_eq!(unheard(&["check", "configs/demo.toml"]).wait().unwrap().code(), Some(0));
@@ -38,3 +60,6 @@ fn unheard(args: &[&str]) -> Child {
     drop((child.stdout.take(), child.stderr.take()));
     child
 }
+
+/// A session trades long before this.
+const PATIENCE: Duration = Duration::from_secs(60);

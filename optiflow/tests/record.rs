@@ -71,7 +71,7 @@ fn an_exchange_that_goes_and_comes_back_costs_a_reconnect_and_a_new_snapshot() {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    std::thread::sleep(Duration::from_secs(3));
+    wait_until("the first snapshot is written", || captured(&folder).iter().any(|file| size(file) > 0));
     drop(exchange);
     let _again = Exchange::start(&folder, port);
     let output = recorder.wait_with_output().unwrap();
@@ -146,13 +146,9 @@ fn a_recorder_that_is_killed_leaves_whole_gzip() {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    let begun = Instant::now();
-    let written = || captured(&folder).iter().any(|file| fs::metadata(file).unwrap().len() > 0);
-    while !written() {
-        assert!(begun.elapsed() < Duration::from_secs(20), "nothing is written");
-        std::thread::sleep(Duration::from_millis(50));
-    }
-    std::thread::sleep(Duration::from_millis(1_500));
+    wait_until("something is written", || captured(&folder).iter().any(|file| size(file) > 0));
+    let first = size(&captured(&folder)[0]);
+    wait_until("more is written", || size(&captured(&folder)[0]) > first);
     recorder.kill().unwrap();
     recorder.wait().unwrap();
     let files = captured(&folder);
@@ -178,6 +174,20 @@ fn a_simulated_mode_without_an_exchange_and_one_that_is_elsewhere_are_refused() 
 
 fn strs(files: &[String]) -> Vec<&str> {
     files.iter().map(String::as_str).collect()
+}
+
+/// Waits for something that must come.
+fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !is_so() {
+        assert!(Instant::now() < deadline, "{what}: not within a minute");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// Bytes of a file; none of one that is gone.
+fn size(path: &str) -> u64 {
+    fs::metadata(path).map_or(0, |found| found.len())
 }
 
 fn captured(folder: &Folder) -> Vec<String> {

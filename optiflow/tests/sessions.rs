@@ -59,9 +59,10 @@ fn an_exchange_that_is_killed_and_started_again_is_traded_on_again() {
     let port = free_port();
     let exchange = Exchange::start(&folder, port);
     let mut trader = spawn(&folder, &exchange.line);
-    std::thread::sleep(Duration::from_secs(8));
+    let path = folder.path("log.db");
+    wait_until("the session trades", || counted(&path, "order_events WHERE what = 'accepted'") >= 5);
     drop(exchange);
-    std::thread::sleep(Duration::from_secs(2));
+    wait_until("the session notices", || counted(&path, "notices WHERE what LIKE '%disconnected%'") > 0);
     let _again = Exchange::start(&folder, port);
     wait(&mut trader, Duration::from_secs(90));
     let said = fs::read_to_string(folder.path("trade.json")).unwrap();
@@ -192,6 +193,23 @@ fn wait(trader: &mut Child, patience: Duration) {
         assert!(Instant::now() < deadline, "the trader does not end");
         std::thread::sleep(Duration::from_millis(50));
     }
+}
+
+/// Waits for something that must come.
+fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !is_so() {
+        assert!(Instant::now() < deadline, "{what}: not within a minute");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// Rows of a database that is being written; none before it is there.
+fn counted(path: &str, from: &str) -> i64 {
+    let open = || rusqlite::Connection::open_with_flags(path, rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY);
+    let count =
+        |file: rusqlite::Connection| file.query_row(&format!("SELECT COUNT(*) FROM {from}"), [], |row| row.get(0));
+    open().and_then(count).unwrap_or(0)
 }
 
 /// Orders accepted before and after the longest time without any: the crash.

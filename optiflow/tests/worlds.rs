@@ -44,6 +44,20 @@ fn one_world_in_a_hundred_goes_through_tls() {
 }
 
 #[test]
+fn what_a_world_is_lived_without_does_not_happen() {
+    let output =
+        world(&["--seeds", "0..4", "--minutes", "1", "--json", "--shrink", "--without", "kills,halt,stalls,disk"]);
+    let sums = sums(&output);
+    assert_eq!(
+        (&sums["seeds"], &sums["kills"], &sums["halts"], &sums["stalls"]),
+        (&4.into(), &0.into(), &0.into(), &0.into())
+    );
+    let wrong = world(&["--seeds", "0..1", "--without", "gremlins"]);
+    assert_eq!(wrong.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&wrong.stderr).contains("late_reply"), "it says what there is");
+}
+
+#[test]
 fn a_range_that_is_empty_is_a_wrong_request() {
     for wrong in ["5..5", "7", "a..b"] {
         let output = world(&["--seeds", wrong]);

@@ -109,11 +109,11 @@ impl Exposure {
     }
 
     /// Units of position on `side` if every order of that side filled. A position on the other side gives no credit: an
-    /// exit may have closed it by then. Reduce-only orders do not count: the exchange lets them fill only against the
-    /// position.
+    /// exit may have closed it by then. Reduce-only orders count by what they exceed that position: the exchange lets them
+    /// fill only against the position that it holds, but a fill told before theirs may have come after it.
     pub(crate) fn worst(&self, symbol: SymbolId, side: Side) -> i128 {
         let holding = &self.holdings[symbol.index()];
-        held(holding.position, side).max(0).saturating_add(holding.side(side).opening)
+        holding.held_at_worst(side).saturating_add(holding.side(side).opening)
     }
 
     /// Units that a reduce-only order of `side` may still have: the position against it less other reduce-only orders.
@@ -125,8 +125,10 @@ impl Exposure {
     /// As [`Exposure::worst`], counted again from the orders themselves: a second opinion for the last assertion.
     pub(crate) fn recount(&self, symbol: SymbolId, side: Side) -> i128 {
         let ours = self.orders.iter().filter(|order| order.symbol == symbol && order.side == side);
-        let opening = ours.filter(|order| !order.reduce_only).map(|order| i128::from(order.remaining().units()));
-        opening.fold(held(self.holdings[symbol.index()].position, side).max(0), i128::saturating_add)
+        let sum = |sum: i128, order: &OpenOrder| sum.saturating_add(order.remaining().units().into());
+        let held = held(self.holdings[symbol.index()].position, side);
+        let held = ours.clone().filter(|order| order.reduce_only).fold(held, sum).max(0);
+        ours.filter(|order| !order.reduce_only).fold(held, sum)
     }
 
     /// What [`Exposure::worst`] is worth, in units of price × units of quantity so that nothing is rounded before the end:
@@ -137,8 +139,7 @@ impl Exposure {
         let worth = |order: &OpenOrder| {
             i128::from(order.price().max(floor).units()).saturating_mul(i128::from(order.remaining().units()))
         };
-        let held = held(self.holdings[symbol.index()].position, side).max(0);
-        let held = held.saturating_mul(i128::from(floor.units()));
+        let held = self.holdings[symbol.index()].held_at_worst(side).saturating_mul(i128::from(floor.units()));
         opening.map(worth).fold(held, i128::saturating_add)
     }
 
@@ -146,7 +147,7 @@ impl Exposure {
     /// the orders.
     pub(crate) fn worths(&self, floors: &[Price], worths: &mut [[i128; 2]]) {
         for ((worth, holding), floor) in worths.iter_mut().zip(&self.holdings).zip(floors) {
-            let held = |side| held(holding.position, side).max(0).saturating_mul(i128::from(floor.units()));
+            let held = |side| holding.held_at_worst(side).saturating_mul(i128::from(floor.units()));
             *worth = [held(Side::Buy), held(Side::Sell)];
         }
         for order in self.orders.iter().filter(|order| !order.reduce_only) {
@@ -367,6 +368,11 @@ impl Holding {
     fn book(&mut self, side: Side, qty: Qty) {
         let units = self.position.units().saturating_add(side.signed(qty).units());
         self.position = Qty::from_units(units);
+    }
+
+    /// Units of position on `side` that there may be before any order opens more.
+    fn held_at_worst(&self, side: Side) -> i128 {
+        held(self.position, side).saturating_add(self.side(side).reducing).max(0)
     }
 
     fn is_idle(&self) -> bool {

@@ -58,7 +58,7 @@ impl Latches {
         self.exits_open = open || reason.lets_exits_pass();
     }
 
-    /// Counts an intent; true when this very intent breaks the runaway breaker and sets the kill latch.
+    /// Counts an intent to place or modify; true when this very intent breaks the runaway breaker and sets the kill latch.
     pub(crate) fn is_runaway(&mut self, now: Nanos, symbol: SymbolId) -> bool {
         self.recent[symbol.index()].is_too_many(now) && self.kill()
     }
@@ -100,8 +100,8 @@ impl Recent {
     }
 }
 
-/// Intents of one symbol in any [`RUNAWAY_SPAN`]; one more is a strategy gone wild. Denied ones count as well. A thousand a
-/// second are noticed after a tenth of one.
+/// Intents of one symbol to place or modify in any [`RUNAWAY_SPAN`]; one more is a strategy gone wild. Denied ones count as
+/// well, cancels do not. A thousand a second are noticed after a tenth of one.
 pub const RUNAWAY_INTENTS: u32 = 100;
 /// Somewhat less than a second: a strategy that keeps to a hundred a second by its own clock is none, however they bunch.
 pub const RUNAWAY_SPAN: Duration = Duration::from_millis(900);

@@ -155,7 +155,7 @@ impl<C: Clock> Risk<C> {
     fn decide(&mut self, now: Nanos, intent: Intent) {
         assert!(intent.symbol.index() < self.config.symbols.len(), "an intent names a configured symbol");
         self.latches.watch_log(now, self.ports.log.lost_total());
-        if self.latches.is_runaway(now, intent.symbol) {
+        if asks_for_risk(&intent.action) && self.latches.is_runaway(now, intent.symbol) {
             self.say_killed(now, RUNAWAY, i64::from(intent.symbol.0));
         }
         let decision = match intent.action {
@@ -327,6 +327,16 @@ impl<C: Clock> Stage for Risk<C> {
             worked = true;
         }
         Progress::from_work(worked)
+    }
+}
+
+/// Does it count toward the runaway breaker? A cancel takes risk away and passes even when the latch is set, so latching
+/// could not stop it: and an honest engine withdraws everything at once when it loses sight of the market. What bounds
+/// cancels is the weight budget.
+const fn asks_for_risk(action: &Action) -> bool {
+    match action {
+        Action::Place(_) | Action::Modify { .. } => true,
+        Action::Cancel(_) => false,
     }
 }
 

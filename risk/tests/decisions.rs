@@ -177,7 +177,7 @@ fn latches_and_gate_let_cancels_through() {
 /// More intents in a second than any strategy of ours makes.
 fn run_away(world: &mut World) {
     for _ in 0..RUNAWAY_INTENTS {
-        world.cancel(OrderId::new(EPOCH, u32::MAX));
+        world.amend_nothing();
     }
     // The next step cancels what rests; that is not what is asked here.
     world.step();
@@ -189,8 +189,7 @@ fn runaway_is_latched_with_one_notice_until_restart() {
     let mut world = World::ready(config());
     let mut notices = 0;
     for _ in 0..3 * RUNAWAY_INTENTS {
-        let action = Action::Cancel(OrderId::new(EPOCH, 1));
-        world.intents.push(Intent { symbol: SYMBOL, action, caused: world.now, decided: world.now }).unwrap();
+        world.intents.push(world.amending_nothing()).unwrap();
         world.step();
         world.denials.pop();
         while let Some(event) = world.log.pop() {

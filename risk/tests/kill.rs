@@ -6,9 +6,8 @@ mod common;
 
 use std::time::Duration;
 
-use common::{EPOCH, SYMBOL, Sizes, World, config};
+use common::{SYMBOL, Sizes, World, config};
 use optiflow_base::control::Command;
-use optiflow_base::ids::OrderId;
 use optiflow_base::log::LogEvent;
 use optiflow_base::order::{Action, Intent, OrderChange, Report, Usage};
 use optiflow_risk::latches::RUNAWAY_INTENTS;
@@ -49,8 +48,7 @@ fn notices(world: &mut World) -> Vec<(&'static str, i64)> {
 fn a_runaway_withdraws_every_entry_within_two_steps() {
     let mut world = resting();
     for _ in 0..=RUNAWAY_INTENTS {
-        let action = Action::Cancel(OrderId::new(EPOCH, u32::MAX));
-        world.intents.push(Intent { symbol: SYMBOL, action, caused: world.now, decided: world.now }).unwrap();
+        world.intents.push(world.amending_nothing()).unwrap();
     }
     while !world.intents_are_read() {
         assert_eq!(cancelled(&mut world), [] as [u32; 0]);
@@ -76,7 +74,8 @@ fn a_thousand_intents_a_second_are_latched_within_a_tenth_of_one_whenever_they_b
         let began = world.now;
         let mut latched = Vec::new();
         for _ in 0..3_000 {
-            let action = Action::Cancel(OrderId::new(EPOCH, u32::MAX));
+            let order = world.order("buy 29999.9 0.002");
+            let action = Action::Place(order);
             world.intents.push(Intent { symbol: SYMBOL, action, caused: world.now, decided: world.now }).unwrap();
             world.step();
             while world.denials.pop().is_some() {}
@@ -91,12 +90,41 @@ fn a_thousand_intents_a_second_are_latched_within_a_tenth_of_one_whenever_they_b
     }
 }
 
+/// The gate closes or the book is lost: the engine cancels all it has, in one instant, and what has just ended once more.
+#[test]
+fn a_withdrawal_of_all_open_orders_is_no_runaway() {
+    let mut config = config();
+    config.symbols[0].open_orders_max = 200;
+    config.symbols[0].order_notional_max = "100000".parse().unwrap();
+    config.symbols[0].position_notional_max = "1000000".parse().unwrap();
+    (config.orders_ten_seconds, config.weight_minute) = (1_000, 2_000);
+    let mut world = World::ready(config);
+    let mut open = Vec::new();
+    for _ in 0..200 {
+        world.wait(Duration::from_millis(10));
+        world.top("29999.9", "30000.1");
+        world.mark("30000");
+        open.push(world.placed("buy 29999.9 0.002").id);
+    }
+    assert!(open.len() > RUNAWAY_INTENTS as usize);
+    world.gate(false);
+    for order in &open {
+        assert_eq!(world.cancel(*order), "approved");
+    }
+    for order in &open {
+        world.change(*order, OrderChange::Done);
+        assert_eq!(world.cancel(*order), "BadOrderId", "it had ended");
+    }
+    world.gate(true);
+    assert_eq!(world.place("buy 29999.9 0.002"), "approved", "nothing is latched");
+}
+
 #[test]
 fn a_hundred_intents_in_any_second_are_no_runaway() {
     let mut world = World::ready(config());
     for _ in 0..1_000 {
         world.wait(Duration::from_millis(10));
-        world.cancel(OrderId::new(EPOCH, u32::MAX));
+        world.amend_nothing();
     }
     assert!(notices(&mut world).is_empty(), "one every ten milliseconds, for ten seconds");
 }

@@ -5,7 +5,6 @@
 //! market as replayed so far: call [`Core::advance`] first.
 //! Never reads a clock, never speaks a venue's protocol. Which thread: whoever drives it, one at a time.
 
-use std::fmt;
 use std::ops::RangeInclusive;
 
 use optiflow_base::clock::Nanos;
@@ -22,11 +21,14 @@ use crate::words::{CoreEvent, Fill, Listing, MarketTick, Order, OrderKey, Positi
 
 pub mod brackets;
 mod checks;
+mod error;
 pub mod liquidation;
 mod marks;
 pub mod orders;
 mod requests;
 mod settle;
+
+pub use error::NoSingleOrders;
 
 /// What a core is made from.
 #[derive(Clone, Debug)]
@@ -372,21 +374,6 @@ impl Core {
         self.hits = hits;
     }
 }
-
-/// The queue is to be exact, but the source tells no single orders.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NoSingleOrders;
-
-impl fmt::Display for NoSingleOrders {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(
-            "queue fifo needs a market that tells every order: only `synthetic` does; \
-             choose it, or estimate with risk-averse, log, log2, power:N, power2:N or power3:N",
-        )
-    }
-}
-
-impl std::error::Error for NoSingleOrders {}
 
 /// The removal of a stale level stands in the diff once, and last.
 fn replace_stale(levels: &mut Vec<Level>, stale: Vec<Level>) {

@@ -6,7 +6,7 @@ use optiflow_sim::replay::ReplayConfig;
 use optiflow_sim::replay::feed::Feed;
 use optiflow_sim::replay::grid::{Grid, GridConfig};
 use optiflow_sim::replay::latency::{Latency, LatencyRow};
-use optiflow_sim::replay::run::run;
+use optiflow_sim::replay::run::{Desk, Trader, run};
 
 use support::{MILLI, config, market, replay, scale};
 
@@ -324,4 +324,47 @@ fn the_grid_quotes_both_sides_and_follows_the_market() {
         "what was traded through us, then what crossed us: {outcome:?}"
     );
     assert!(outcome.answers > 40, "twenty quotes, then a move: {outcome:?}");
+}
+
+/// A grid that never says how regular its wakes are.
+struct Restless(Grid);
+
+impl Trader for Restless {
+    fn start(&mut self, first_ns: i64) -> Option<i64> {
+        self.0.start(first_ns)
+    }
+
+    fn wake(&mut self, desk: &mut Desk<'_>) -> Option<i64> {
+        self.0.wake(desk)
+    }
+}
+
+#[test]
+fn a_pause_of_the_market_is_passed_over_and_changes_nothing() {
+    let paused = |ms: u64| {
+        market(&format!(
+            "1000 depth buy 600000 50
+            1000 depth sell 600001 50
+            1500 trade sell 599900 5
+            {} depth buy 600000 0
+            {} depth buy 599600 50
+            {} depth sell 599601 50
+            {} depth buy 100 1",
+            1_600 + ms,
+            1_600 + ms,
+            1_600 + ms,
+            9_000 + ms
+        ))
+    };
+    for pause in [50, 3_600_000] {
+        let rows = paused(pause);
+        let grid = || Grid::new(GridConfig::default(), scale());
+        let plain = run(&config(), Feed::memory(&rows), &mut Restless(grid())).unwrap();
+        assert_eq!(run(&config(), Feed::memory(&rows), &mut grid()).unwrap(), plain, "{pause} ms");
+        assert!(plain.answers > 40, "{plain:?}");
+    }
+    // Six years: nobody would wait for two thousand million wakes.
+    let six_years = paused(6 * 365 * 86_400_000);
+    let outcome = run(&config(), Feed::memory(&six_years), &mut Grid::new(GridConfig::default(), scale())).unwrap();
+    assert!(outcome.wakes > 1_890_000_000 && outcome.answers > 40, "{outcome:?}");
 }

@@ -6,6 +6,7 @@
 //! never rounds money, never panics over a disk that fails: it says so and goes on counting.
 //! Which thread: its own cold one; the summary is read on the same thread.
 
+pub mod closing;
 mod database;
 pub mod error;
 mod latency;

@@ -270,7 +270,7 @@ const fn gate_text(reason: GateReason) -> &'static str {
     }
 }
 
-fn change_word(change: &OrderChange) -> (OrderWord, Option<i64>) {
+pub(crate) fn change_word(change: &OrderChange) -> (OrderWord, Option<i64>) {
     match *change {
         OrderChange::Denied(_) => (OrderWord::Denied, None),
         OrderChange::Sent => (OrderWord::Sent, None),

@@ -6,10 +6,12 @@ mod common;
 
 use common::{EPOCH, START, SYMBOL, Scratch, World, accepted, change, fill, id, place, price, qty, query};
 use optiflow_base::clock::Nanos;
+use optiflow_base::ids::{ExchangeOrderId, TradeId};
 use optiflow_base::log::{LogEvent, Notice, SignalSample, Span};
 use optiflow_base::money::Side;
 use optiflow_base::order::{Action, DenyReason, GateReason, Intent, OrderChange, Report, Usage};
 use optiflow_base::stage::Room;
+use optiflow_storage::closing::{FormerFact, close_former};
 use optiflow_storage::reader::former;
 use optiflow_storage::report;
 
@@ -286,4 +288,43 @@ fn what_a_session_that_died_left_unfinished_is_told_to_the_next() {
     );
     let left = unfinished(&["BTCUSDT"]);
     assert_eq!((left.orders.len(), left.died), (1, false));
+}
+
+#[test]
+fn an_order_that_a_later_session_does_not_trade_is_closed_in_its_own_session_and_only_once() {
+    let scratch = Scratch::new();
+    let path = scratch.database();
+    let mut world = World::open(&path, EPOCH);
+    world.keep(&[place(1, Side::Buy, "30000", "0.004"), place(2, Side::Sell, "30010", "0.002")]);
+    world.keep(&[change(1, OrderChange::Sent), accepted(1), fill(1, 71, "30000", "0.001", "0.001")]);
+    world.keep(&[place(3, Side::Buy, "30000", "0.002"), accepted(3), change(3, OrderChange::Cancelled)]);
+    world.later(100);
+    drop(world);
+    let fact = |counter: u32, change: OrderChange| FormerFact { order: id(counter), exchange_ms: 5, change };
+    let filled = |counter: u32, trade: u64| {
+        let (trade, price, qty) = (TradeId(trade), price("30000"), qty("0.001"));
+        fact(counter, OrderChange::Filled { trade, price, qty, total: qty, maker: true, fee: 3 })
+    };
+    let accepted = |counter: u32| fact(counter, OrderChange::Accepted { exchange_id: ExchangeOrderId(9) });
+    let facts = [
+        accepted(1),
+        filled(1, 71),
+        filled(1, 72),
+        fact(1, OrderChange::Expired),
+        fact(2, OrderChange::Refused { code: -2013 }),
+        fact(3, OrderChange::Done),
+        filled(4, 99),
+    ];
+    for _ in 0..2 {
+        close_former(&path, Nanos(START.0 + 900), &facts).unwrap();
+        let orders = query(&path, "SELECT order_id & 0xff, state, filled, exchange_id FROM orders ORDER BY order_id");
+        assert_eq!(orders, ["1 expired 200000 8001", "2 refused 0 -", "3 cancelled 0 8003"]);
+        let fills = "SELECT order_id & 0xff, trade_id, session_id, symbol, side, qty, fee FROM fills ORDER BY trade_id";
+        assert_eq!(query(&path, fills), ["1 71 1 BTCUSDT buy 100000 1200000", "1 72 1 BTCUSDT buy 100000 3"]);
+        let events = "SELECT order_id & 0xff, what, value FROM order_events WHERE at_ns > 1680000000000000000 + 800
+                      AND at_ns < 1680000000000000000 + 1000 ORDER BY id";
+        assert_eq!(query(&path, events), ["1 filled 72", "1 expired -", "2 refused -2013"]);
+        assert_eq!(query(&path, "SELECT count(*) FROM notices WHERE room = 'control'"), ["2"]);
+    }
+    assert!(former::unfinished(&path, "sim", "binance", &[]).unwrap().orders.is_empty());
 }

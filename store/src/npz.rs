@@ -215,6 +215,11 @@ mod tests {
             (both | BUY_EVENT | 10, 5, 1.5, 2.0, "a full order log (kind 10)"),
             (both | BUY_EVENT | 99, 5, 1.5, 2.0, "of no known kind (99)"),
             (both | BUY_EVENT | 1, -5, 1.5, 2.0, "exch_ts -5 is negative"),
+            (both | BUY_EVENT | 1, 5, -1.5, 2.0, "px -1.5 is negative"),
+            (both | SELL_EVENT | 4, 5, 1.5, -2.0, "qty -2 is negative"),
+            (both | 2, 5, 1.5, -0.001, "qty -0.001 is negative"),
+            (both | 103, 5, 1.5, -2.0, "qty -2 is negative"),
+            (both | 102, 5, -0.0001, 0.0, "Funding None -0.0001 0"),
             (both | BUY_EVENT | 1, 5, f64::NAN, 2.0, "px NaN is not a multiple"),
         ];
         for (flags, exch, price, qty, expected) in table {

@@ -46,6 +46,8 @@ pub enum Down {
     Closed,
     /// The operating system gave no randomness for mask keys.
     Entropy,
+    /// No attempt was made: the process has made too many lately. Told once; it is made as soon as it may be.
+    PutOff,
 }
 
 impl fmt::Display for Down {
@@ -72,9 +74,13 @@ impl fmt::Display for Down {
             Down::Asked => f.write_str("dropped on request"),
             Down::Closed => f.write_str("closed on request"),
             Down::Entropy => f.write_str("the operating system gave no randomness"),
+            Down::PutOff => f.write_str(PUT_OFF),
         }
     }
 }
+
+/// What rooms tell when an attempt is put off.
+pub const PUT_OFF: &str = "too many attempts to connect lately: the next one waits";
 
 /// What was wrong with the answer to the upgrade.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

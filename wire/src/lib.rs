@@ -6,8 +6,10 @@
 //! What it never does: it never blocks, never reads the clock, never logs, never starts a thread, never knows a venue;
 //! it holds no message across a reconnect and sends none twice. Only [`endpoint::Endpoint::resolve`] and
 //! [`renewal::Resolver`] wait (for DNS): the one runs at start, the other on a cold thread.
-//! Which thread: the one that owns the `Connection`; all that is shared are the addresses of a [`renewal::Renewal`].
+//! Which thread: the one that owns the `Connection`; all that is shared are the addresses of a [`renewal::Renewal`]
+//! and the tokens of [`attempts::Attempts`].
 
+pub mod attempts;
 pub mod connection;
 pub mod down;
 pub mod endpoint;

@@ -4,6 +4,8 @@
 
 use std::time::Duration;
 
+use crate::attempts::Attempts;
+
 /// The bounds of one connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -31,11 +33,19 @@ pub struct Limits {
     pub lifetime: Duration,
     /// Up to this much, drawn from the seed, is added to `lifetime`, so that connections do not rotate together.
     pub lifetime_jitter: Duration,
+    /// Frames that may leave in any second. What may not waits: a pong for its time, a text with its sender, who hears `Full`.
+    pub messages_per_second: u32,
+    /// Do texts count among them? The streams count everything, the WebSocket API pings and pongs.
+    pub texts_count: bool,
+    /// What all connections of the process draw their attempts from; none for one that is alone.
+    pub attempts: Option<Attempts>,
+    /// So many attempts are left to others that need them more.
+    pub attempts_left: u32,
 }
 
 impl Limits {
     /// For market data: messages up to 256 KiB, few and small requests.
-    pub const fn market() -> Limits {
+    pub fn market() -> Limits {
         Limits {
             message_len_max: 256 * KIB,
             outgoing_len_max: 16 * KIB,
@@ -50,18 +60,30 @@ impl Limits {
             stable_after: Duration::from_secs(60),
             lifetime: Duration::from_secs((23 * 60 + 50) * 60),
             lifetime_jitter: Duration::from_secs(5 * 60),
+            messages_per_second: 10,
+            texts_count: true,
+            attempts: None,
+            attempts_left: KEPT_FOR_ORDERS,
         }
     }
 
     /// For orders and user data: messages up to 1 MiB, more room for requests, half-open connections found sooner.
-    pub const fn orders() -> Limits {
+    pub fn orders() -> Limits {
         Limits {
             message_len_max: 1024 * KIB,
             outgoing_len_max: 64 * KIB,
             ping_interval: Duration::from_secs(3),
             pong_timeout: Duration::from_secs(2),
+            messages_per_second: 5,
+            texts_count: false,
+            attempts_left: 0,
             ..Limits::market()
         }
+    }
+
+    /// The same, with the attempts of the whole process.
+    pub fn sharing(self, attempts: &Attempts) -> Limits {
+        Limits { attempts: Some(attempts.clone()), ..self }
     }
 
     /// Checks the numbers against each other.
@@ -74,11 +96,18 @@ impl Limits {
         assert!(self.backoff_base > Duration::ZERO && self.backoff_base <= self.backoff_cap, "{self:?}");
         let patience = [self.connect_timeout, self.handshake_timeout, self.ping_interval, self.pong_timeout];
         assert!(patience.iter().all(|&wait| wait > Duration::ZERO), "{self:?}");
+        assert!(self.messages_per_second >= MESSAGES_LEAST && self.ping_interval >= PING_INTERVAL_LEAST, "{self:?}");
         assert!(self.lifetime > self.stable_after, "{self:?}");
     }
 }
 
 const KIB: usize = 1024;
+/// Order and user sockets can come back so often when market data has used up what it may.
+const KEPT_FOR_ORDERS: u32 = 10;
+/// Below this there is no token for each of pings, pongs and the close.
+const MESSAGES_LEAST: u32 = 5;
+/// More often than once in a second our own pings could use up the tokens.
+const PING_INTERVAL_LEAST: Duration = Duration::from_secs(1);
 /// Below this a control frame and an HTTP answer would not fit the receive buffer.
 const MESSAGE_LEN_MAX_LEAST: usize = KIB;
 /// Above this the receive buffer stops being a buffer.

@@ -30,12 +30,12 @@ struct Shared {
 
 impl Renewal {
     /// The addresses that are known do not work.
-    pub(crate) fn want(&self) {
+    pub fn want(&self) {
         self.shared.wanted.store(true, Ordering::Relaxed);
     }
 
     /// Replaces `addresses` when there are others than those of `version`; true when it did.
-    pub(crate) fn take(&self, version: &mut u64, addresses: &mut Vec<SocketAddr>) -> bool {
+    pub fn take(&self, version: &mut u64, addresses: &mut Vec<SocketAddr>) -> bool {
         let newest = self.shared.version.load(Ordering::Acquire);
         if newest == *version {
             return false;

@@ -24,7 +24,7 @@ pub struct Courier {
 }
 
 enum Trip {
-    There { due: Nanos, sent: Nanos, call: RestCall, request: Request },
+    There { due: Nanos, sent: Nanos, call: Box<RestCall>, request: Request },
     Back { due: Nanos, reply: RestReply },
 }
 
@@ -68,7 +68,7 @@ impl Courier {
             }
             None => {
                 let request = self.caller.request(now, &call);
-                Trip::There { due: now + weather.travel(), sent: now, call, request }
+                Trip::There { due: now + weather.travel(), sent: now, call: Box::new(call), request }
             }
         }
     }

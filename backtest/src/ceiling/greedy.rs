@@ -110,8 +110,7 @@ fn steps(view: &View<'_>, count: i64) -> Qty {
     Qty::from_units(view.instrument.step_size.units() * count)
 }
 
-/// 60 wishes a second: the breaker takes 100 intents for a strategy gone wild, and exits come on top, and the engine's
-/// own cancels of everything when it loses sight of the market.
+/// 60 wishes a second: the breaker takes 100 intents to place or modify for a strategy gone wild, and exits come on top.
 const WISH_EVERY: Duration = Duration::from_micros(16_667);
 /// Wishes of one update.
 const WISHES_MOST: u32 = 3;

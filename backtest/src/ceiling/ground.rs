@@ -22,6 +22,7 @@ use optiflow_sim::binance::auth::Keys;
 use optiflow_sim::binance::exchange::{Exchange, ExchangeConfig};
 use optiflow_sim::core::CoreConfig;
 use optiflow_sim::market;
+use optiflow_wire::attempts::Attempts;
 use optiflow_wire::endpoint::Endpoint;
 use optiflow_wire::limits::Limits;
 
@@ -61,6 +62,7 @@ pub fn exchange(seed: u64, start: Nanos) -> Result<Exchange, String> {
 pub fn rooms(seed: u64, reserve_percent: u32, exchange: &Exchange) -> Result<Rooms, String> {
     let instrument = listing::instrument(SymbolId(0), &exchange.core().listings()[0], FEES)?;
     let Instrument { symbol: id, name, tick_size, .. } = instrument;
+    let attempts = Attempts::new();
     let feed = FeedConfig {
         symbols: vec![FeedSymbol { id, name, tick_size }],
         public: endpoint("/"),
@@ -68,7 +70,7 @@ pub fn rooms(seed: u64, reserve_percent: u32, exchange: &Exchange) -> Result<Roo
         depth_speed: DEPTH_SPEED.to_owned(),
         silence: Silence { depth: SILENCE, top: SILENCE, trade: TRADE_SILENCE, mark: MARK_SILENCE },
         lag_max: Duration::from_secs(2),
-        limits: Limits::market(),
+        limits: Limits::market().sharing(&attempts),
         seed,
     };
     let engine = EngineConfig {
@@ -79,7 +81,7 @@ pub fn rooms(seed: u64, reserve_percent: u32, exchange: &Exchange) -> Result<Roo
         book_age_max: Duration::from_secs(2),
         flow_window: Duration::from_secs(1),
     };
-    Ok(Rooms { feed, engine, risk: risk(instrument, reserve_percent), oms: oms(instrument, seed)? })
+    Ok(Rooms { feed, engine, risk: risk(instrument, reserve_percent), oms: oms(instrument, seed, &attempts)? })
 }
 
 fn risk(instrument: Instrument, reserve_percent: u32) -> RiskConfig {
@@ -102,7 +104,7 @@ fn risk(instrument: Instrument, reserve_percent: u32) -> RiskConfig {
     }
 }
 
-fn oms(instrument: Instrument, seed: u64) -> Result<OmsConfig, String> {
+fn oms(instrument: Instrument, seed: u64, attempts: &Attempts) -> Result<OmsConfig, String> {
     let key = ApiKey::hmac(API_KEY, &secret()).map_err(|error| error.to_string())?;
     Ok(OmsConfig {
         instruments: vec![instrument],
@@ -114,7 +116,7 @@ fn oms(instrument: Instrument, seed: u64) -> Result<OmsConfig, String> {
         recv_window_ms: 1_000,
         reply_timeout: Duration::from_secs(2),
         stop_timeout: Duration::from_secs(10),
-        limits: Limits::orders(),
+        limits: Limits::orders().sharing(attempts),
         seed,
         guards: Guards { spare: true, ..Guards::default() },
     })

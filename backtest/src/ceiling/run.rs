@@ -135,7 +135,8 @@ impl Session {
     /// What it has come to so far.
     pub fn verdict(&self) -> Verdict {
         let by_rest: u64 = self.couriers.iter().map(|courier| courier.refused).sum();
-        Verdict::new(&self.tally, self.door.borrow().manners.refused + by_rest, self.cuts)
+        let floods = self.exchange.borrow().floods();
+        Verdict::new(&self.tally, self.door.borrow().manners.refused + by_rest, floods, self.cuts)
     }
 
     fn turn(&mut self, now: Nanos) {

@@ -13,6 +13,8 @@ pub struct Verdict {
     pub minutes: usize,
     /// Requests that the exchange refused with 429 or 418.
     pub refused: u64,
+    /// Connections that it refused because there were too many attempts, and that it closed for too many messages.
+    pub floods: (u64, u64),
     /// Connections that were cut, one by one or all at once.
     pub cuts: u64,
     /// Orders that the exchange counted, and weight.
@@ -35,7 +37,7 @@ pub struct Verdict {
 
 impl Verdict {
     /// The sums of what was counted.
-    pub fn new(tally: &Tally, refused: u64, cuts: u64) -> Verdict {
+    pub fn new(tally: &Tally, refused: u64, floods: (u64, u64), cuts: u64) -> Verdict {
         let minutes: Vec<Minute> = tally.minutes().map(|(_, minute)| minute).collect();
         let mut orders: Vec<u32> = minutes.iter().map(|minute| minute.theirs.orders).collect();
         orders.sort_unstable();
@@ -44,6 +46,7 @@ impl Verdict {
         Verdict {
             minutes: minutes.len(),
             refused,
+            floods,
             cuts,
             counted: [sum(|minute| minute.theirs.orders), sum(|minute| minute.theirs.weight)],
             orders: [at(0.0), at(0.01), at(0.5), orders.last().copied().unwrap_or_default()],
@@ -62,6 +65,7 @@ impl fmt::Display for Verdict {
         let percent = |share: f64| 100.0 * share;
         let Verdict { orders: [least, hundredth, half, most], counted: [orders, weight], .. } = self;
         writeln!(f, "{} refusals (429, 418), {} cuts, {:.1} h", self.refused, self.cuts, self.minutes as f64 / 60.0)?;
+        writeln!(f, "{} connections too many, {} that sent too much", self.floods.0, self.floods.1)?;
         writeln!(
             f,
             "orders a minute of {}: {half} usually, {most} at most, {hundredth} in one minute of a hundred, {least} at least",

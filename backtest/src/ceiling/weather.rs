@@ -120,7 +120,9 @@ impl Lane {
             }
             *len -= taken;
             self.bytes.drain(..taken);
-            self.parts.pop_front_if(|(_, len)| *len == 0);
+            if *len == 0 {
+                self.parts.pop_front();
+            }
         }
     }
 }

@@ -46,11 +46,17 @@ pub enum Bug {
     FillRowTwice,
     /// Nobody looks whether storage has given up.
     DiskTroubleIgnored,
+    /// Several symbols have no limit together.
+    TotalIgnored,
+    /// The countdown is believed to run, and never began.
+    CountdownNeverWound,
+    /// Orders wait for a while after they were signed.
+    SignedTooEarly,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Bug; 20] = [
+    pub const ALL: [Bug; 23] = [
         Bug::OrderResent,
         Bug::UnknownTakenForRefused,
         Bug::RepeatedFillBooked,
@@ -71,5 +77,8 @@ impl Bug {
         Bug::FillRowLost,
         Bug::FillRowTwice,
         Bug::DiskTroubleIgnored,
+        Bug::TotalIgnored,
+        Bug::CountdownNeverWound,
+        Bug::SignedTooEarly,
     ];
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use optiflow_base::clock::Nanos;
 use optiflow_base::order::{OrderChange, OrderEvent, Report};
 use optiflow_base::rest::{Method, RestCall, RestReply};
-use optiflow_sim::binance::ConnId;
+use optiflow_sim::binance::{ConnId, Response};
 
 use super::bug::Bug;
 use super::manners::Manners;
@@ -22,7 +22,7 @@ pub struct Door {
     bug: Option<Bug>,
     /// Has the process been told to stop?
     pub is_stopping: bool,
-    /// Frames that leave once more, and when.
+    /// Frames that leave later or once more, and when.
     resent: Vec<(Nanos, ConnId, String)>,
     /// The first answer that was had.
     old_answer: Option<Vec<u8>>,
@@ -99,11 +99,13 @@ impl Seam for Door {
             ignored.then_some(NOTHING)
         };
         let forgotten = bug == Bug::DoubtsForgotten && call.path == ORDER && call.method == Method::Get;
+        let unwound = bug == Bug::CountdownNeverWound && counts_down && !self.is_stopping;
+        let answer = answer.or(unwound.then_some(WOUND));
         answer.or(forgotten.then_some(b"nobody asked")).map_or(Passage::Pass, Passage::Answer)
     }
 
-    fn answered(&mut self, status: u16) {
-        self.manners.answered(status);
+    fn answered(&mut self, response: &Response) {
+        self.manners.answered(response.status, &response.body);
     }
 
     fn reply(&mut self, now: Nanos, reply: &mut RestReply) {
@@ -139,6 +141,10 @@ impl Seam for Door {
         self.manners.asks(now, method);
         if self.has(Bug::OrderResent) && method == "order.place" {
             self.resent.push((now + RESENT_AFTER, conn, text.to_owned()));
+        }
+        if self.has(Bug::SignedTooEarly) && method == "order.place" {
+            self.resent.push((now + STALE_AFTER, conn, text.to_owned()));
+            return false;
         }
         let is_lost = self.has(Bug::StopsOnItsWord) && self.is_stopping
             || self.has(Bug::DoubtsForgotten) && method == "order.status";
@@ -201,12 +207,16 @@ const POSITIONS: &str = "/fapi/v3/positionRisk";
 const DEPTH: &str = "/fapi/v1/depth";
 const NOTHING: &[u8] = b"[]";
 const DONE: &[u8] = br#"{"code":200,"msg":"The operation of cancel all open order is done."}"#;
+/// As the exchange confirms a countdown of the span that the oms winds up.
+const WOUND: &[u8] = br#"{"symbol":"BTCUSDT","countdownTime":"30000"}"#;
 /// Answers after which the fate of an order is not known.
 const UNKNOWN: [&str; 4] = ["\"code\":-1007,", "\"code\":-1006,", "Unknown error, please check", "\"code\":-1001,"];
 const REFUSAL: &str = r#""status":400,"error":{"code":-2019,"msg":"Margin is insufficient."}"#;
 const REFUSED: i32 = -2019;
 /// Within the time that a request is good for.
 const RESENT_AFTER: Duration = Duration::from_millis(700);
+/// Longer than a request is good for.
+const STALE_AFTER: Duration = Duration::from_millis(1_500);
 /// One depth message in so many is lost.
 const GAP_EVERY: u64 = 50;
 /// How often more everything is asked for.

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use optiflow_base::clock::{Clock, Nanos};
-use optiflow_base::ids::SymbolId;
 use optiflow_base::log::LogEvent;
 use optiflow_base::order::Report;
 use optiflow_sim::binance::faults::Fault;
+use optiflow_sim::words::Order;
 
 use super::lab;
 use super::run::Session;
@@ -36,13 +36,19 @@ impl Session<'_> {
             self.world.hear_logs();
         }
         self.hear()?;
+        if self.bounded().is_err() {
+            // What ended may have been told in logs that nobody has read yet.
+            self.world.hear_logs();
+            self.hear()?;
+            self.bounded()?;
+        }
         let exchange = self.exchange.borrow();
         let core = exchange.core();
-        lab::bound().check(core)?;
-        ledger::bounded_with_unknowns(core, self.watch(), lab::bound().exposure)?;
         self.shown.look(now, core, &self.slip)?;
-        if let Some(book) = self.world.book(SymbolId(0)) {
-            self.tally.books += u64::from(ledger::same_book(core, book)?);
+        for symbol in 0..core.listings().len() {
+            if let Some(book) = self.world.book(truth::id_of(symbol)) {
+                self.tally.books += u64::from(ledger::same_book(core, symbol, book)?);
+            }
         }
         if is_second {
             truth::none_disowned(core, self.watch())?;
@@ -60,7 +66,24 @@ impl Session<'_> {
         if manners.refused > 0 && !exchange.faults_struck().any(framed) {
             return Err(format!("I12: {} requests were refused for asking too much", manners.refused));
         }
+        let (connections, messages) = exchange.floods();
+        if connections + messages > 0 {
+            return Err(format!(
+                "I12: {connections} connections too many were tried, {messages} ended by their messages"
+            ));
+        }
+        let jumped = |(fault, count): (Fault, u64)| fault == Fault::ClockJump && count > 0;
+        if manners.untimely > 0 && self.plan.stalls.is_empty() && !exchange.faults_struck().any(jumped) {
+            return Err(format!("I13: {} requests came outside of their time", manners.untimely));
+        }
         Ok(())
+    }
+
+    /// What is held and ordered keeps its limits, as the exchange has it and as we know it.
+    fn bounded(&self) -> Result<(), String> {
+        let exchange = self.exchange.borrow();
+        self.bound.check(exchange.core())?;
+        ledger::bounded_with_unknowns(exchange.core(), self.watch(), &self.bound)
     }
 
     /// Since the kill by command, and what was on its way then, nothing that opens a position was accepted.
@@ -71,16 +94,15 @@ impl Session<'_> {
         let heard = spans.filter(|(from, until)| *from <= halted && halted < *until).map(|(_, until)| until).max();
         let halted = heard.unwrap_or(halted);
         let exchange = self.exchange.borrow();
-        for order in exchange.core().all_orders(0).into_iter().rev() {
-            if order.created <= halted + ON_ITS_WAY {
-                return Ok(());
-            }
-            if !order.placed.reduce_only {
-                let after = Duration::from_nanos(order.created.since(halted));
-                return Err(format!("I9: {} opens a position {after:?} after the kill", order.placed.client_id));
-            }
-        }
-        Ok(())
+        let core = exchange.core();
+        let late = |order: &&Order| order.created > halted + ON_ITS_WAY;
+        let mut late = (0..core.listings().len()).flat_map(|symbol| {
+            // The newest are the last.
+            core.all_orders(symbol).into_iter().rev().take_while(late)
+        });
+        let Some(order) = late.find(|order| !order.placed.reduce_only) else { return Ok(()) };
+        let after = Duration::from_nanos(order.created.since(halted));
+        Err(format!("I9: {} opens a position {after:?} after the kill", order.placed.client_id))
     }
 
     /// A process that is frozen for longer than its countdown has nothing open any more.

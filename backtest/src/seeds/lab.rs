@@ -1,6 +1,6 @@
 //! Builds the rooms, the exchange and the network of a seeded world.
 //!
-//! One symbol on the synthetic market, limits tight enough to be met, the dead-man's switch and the spare socket on.
+//! One or two symbols on the synthetic market, limits tight enough to be met, the dead-man's switch and the spare socket on.
 
 use std::cell::RefCell;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -19,16 +19,18 @@ use optiflow_feed::{FeedConfig, FeedSymbol, Silence};
 use optiflow_oms::binance::sign::ApiKey;
 use optiflow_oms::stage::{Guards, OmsConfig};
 use optiflow_oms::time::ExchangeTime;
-use optiflow_risk::{RiskConfig, RiskSymbol};
+use optiflow_risk::{RiskConfig, RiskSymbol, TotalLimits};
 use optiflow_sim::binance::auth::Keys;
 use optiflow_sim::binance::exchange::{Exchange, ExchangeConfig};
 use optiflow_sim::core::CoreConfig;
 use optiflow_sim::market;
 use optiflow_sim::words::Listing;
+use optiflow_wire::attempts::Attempts;
 use optiflow_wire::endpoint::Endpoint;
 use optiflow_wire::limits::Limits;
 use optiflow_wire::transport::memory::MemoryDialer;
 
+use super::bug::Bug;
 use super::database::Opened;
 use super::door::Door;
 use super::plan::Plan;
@@ -64,6 +66,8 @@ pub struct Birth<'a> {
     pub door: Rc<RefCell<Door>>,
     /// Where its strategy notes what it saw.
     pub slip: Slip,
+    /// What is wrong with it.
+    pub bug: Option<Bug>,
 }
 
 /// The exchange of a plan.
@@ -71,7 +75,7 @@ pub struct Birth<'a> {
 /// # Errors
 /// When the synthetic market cannot be opened.
 pub fn exchange(plan: &Plan) -> Result<Exchange, String> {
-    let source = market::open("synthetic", plan.seed).map_err(|error| error.to_string())?;
+    let source = market::open(MARKETS[usize::from(plan.symbols > 1)], plan.seed).map_err(|error| error.to_string())?;
     let core = CoreConfig {
         listings: source.listings().to_vec(),
         wallet: WALLET,
@@ -98,13 +102,14 @@ pub fn exchange(plan: &Plan) -> Result<Exchange, String> {
 /// # Errors
 /// When the exchange's listing cannot be traded.
 pub fn process(plan: &Plan, birth: Birth<'_>, exchange: Rc<RefCell<Exchange>>) -> Result<SeededWorld, String> {
-    let Birth { life, opened, clock, tls, door, slip } = birth;
+    let Birth { life, opened, clock, tls, door, slip, bug } = birth;
     let instruments = instruments(exchange.borrow().core().listings())?;
     let tls = tls.filter(|_| plan.tls);
     let net = Net { dialer: MemoryDialer::new(plan.pipes()), tls: tls.map(|tls| tls.server.clone()) };
     let client = tls.map(|tls| tls.client.clone());
     let mut rooms = rooms(plan, life, instruments, client.as_ref(), &slip)?;
     rooms.engine.epoch = opened.epoch;
+    rooms.risk.total = total(plan, bug);
     (rooms.oms.guards.former, rooms.oms.guards.storage) = (Some(opened.former), Some(opened.pulse));
     Ok(World::with_seam(rooms, exchange, &net, clock.clone(), || clock.clone(), Some(door)))
 }
@@ -117,9 +122,19 @@ pub fn instruments(listings: &[Listing]) -> Result<Vec<Instrument>, String> {
     listings.iter().enumerate().map(|(index, listing)| instrument(index, listing)).collect()
 }
 
-/// What may never be held: the limit of risk, and a little for prices that move.
-pub fn bound() -> Bound {
-    Bound { exposure: usdt(POSITION_MAX * 105 / 100) }
+/// What may never be held: the limits of risk, and a little for prices that move.
+pub fn bound(plan: &Plan) -> Bound {
+    let limit = |whole: i128| usdt(whole * 105 / 100);
+    let most = |all: TotalLimits| (limit(TOTAL_MAX), all.open_orders_max);
+    let (total, entries) = total(plan, None).map_or((limit(POSITION_MAX), OPEN_MAX), most);
+    Bound { symbol: limit(POSITION_MAX), total, entries: entries as usize }
+}
+
+/// The limits of two symbols together: less than those of each would let both have.
+fn total(plan: &Plan, bug: Option<Bug>) -> Option<TotalLimits> {
+    let kept = TotalLimits { notional_max: usdt(TOTAL_MAX), open_orders_max: OPEN_TOTAL_MAX };
+    let ignored = TotalLimits { notional_max: usdt(2 * POSITION_MAX), open_orders_max: 2 * OPEN_MAX };
+    (plan.symbols > 1).then_some(if bug == Some(Bug::TotalIgnored) { ignored } else { kept })
 }
 
 fn rooms(
@@ -138,6 +153,7 @@ fn rooms(
         renewal: None,
     };
     let seed = plan.seed ^ u64::from(life);
+    let attempts = Attempts::new();
     let heard = |one: &Instrument| FeedSymbol { id: one.symbol, name: one.name, tick_size: one.tick_size };
     let feed = FeedConfig {
         symbols: instruments.iter().map(heard).collect(),
@@ -146,7 +162,7 @@ fn rooms(
         depth_speed: plan.depth_speed.to_owned(),
         silence: Silence { depth: SILENCE, top: SILENCE, trade: TRADE_SILENCE, mark: MARK_SILENCE },
         lag_max: Duration::from_secs(2),
-        limits: Limits::market(),
+        limits: Limits::market().sharing(&attempts),
         seed,
     };
     let traded = |one: &Instrument| EngineSymbol {
@@ -162,7 +178,7 @@ fn rooms(
         instrument: *one,
         order_notional_max: usdt(500),
         position_notional_max: usdt(POSITION_MAX),
-        open_orders_max: 6,
+        open_orders_max: OPEN_MAX,
         price_band_ppm: 10_000,
     };
     let engine = EngineConfig {
@@ -176,6 +192,7 @@ fn rooms(
     };
     let risk = RiskConfig {
         symbols: instruments.iter().map(limited).collect(),
+        // The plan says.
         total: None,
         is_lasting: optiflow_oms::binance::outcome::is_lasting,
         orders_ten_seconds: 300,
@@ -195,7 +212,7 @@ fn rooms(
         recv_window_ms: 1_000,
         reply_timeout: Duration::from_secs(2),
         stop_timeout: Duration::from_secs(10),
-        limits: Limits::orders(),
+        limits: Limits::orders().sharing(&attempts),
         seed,
         guards: Guards { spare: true, ..Guards::default() },
     };
@@ -228,6 +245,11 @@ const API_KEY: &str = "seeded";
 const MAKER_FEE_PPM: i64 = 200;
 const TAKER_FEE_PPM: i64 = 500;
 const POSITION_MAX: i128 = 600;
+const OPEN_MAX: u32 = 6;
+const TOTAL_MAX: i128 = 900;
+const OPEN_TOTAL_MAX: u32 = 9;
+/// What is traded, by how many there are.
+const MARKETS: [&str; 2] = ["synthetic:BTCUSDT", "synthetic:BTCUSDT,ETHUSDT"];
 const SILENCE: Duration = Duration::from_secs(3);
 const TRADE_SILENCE: Duration = Duration::from_secs(30);
 const MARK_SILENCE: Duration = Duration::from_secs(5);

@@ -4,12 +4,13 @@
 //! Reads; changes nothing.
 
 use optiflow_base::ids::{SymbolId, TradeId};
-use optiflow_base::money::{Notional, Qty, Side};
+use optiflow_base::money::{Notional, Side};
 use optiflow_engine::book::{Book, BookState};
 use optiflow_sim::core::Core;
+use optiflow_sim::core::orders::Forgotten;
 use optiflow_sim::words::Fill;
 
-use super::truth;
+use super::truth::{self, Bound, Stake};
 use super::watch::{ToldFill, Watch};
 
 /// The exchange's position and wallet are what its fills come to, and we were told the price, quantity and fee of each.
@@ -17,10 +18,25 @@ use super::watch::{ToldFill, Watch};
 /// # Errors
 /// Where they differ, in words.
 pub fn adds_up(core: &Core, wallet: Notional, life: &Watch) -> Result<(), String> {
-    let (mut qty, mut paid, mut fees, mut realized) = (0i128, 0i128, 0i128, 0i128);
+    let listed = core.listings().len();
+    let sums = (0..listed).map(|symbol| symbol_adds_up(core, symbol)).collect::<Result<Vec<i128>, String>>()?;
+    let earned: i128 = sums.iter().sum();
+    if core.wallet().units() != wallet.units() + earned {
+        return Err(format!("I16: fills come to {earned} beside {wallet}; the exchange has {}", core.wallet()));
+    }
     let mut by_trade: Vec<&Fill> = core.fills(None);
     by_trade.sort_unstable_by_key(|fill| fill.trade_id);
-    for fill in &by_trade {
+    life.fills.iter().try_for_each(|((symbol, trade), told)| is_told_right(*symbol, *trade, told, &by_trade))
+}
+
+/// The exchange's position is what the fills of the symbol come to; what they added to the wallet.
+fn symbol_adds_up(core: &Core, symbol: usize) -> Result<i128, String> {
+    if core.forgotten() != Forgotten::default() {
+        let why = "the exchange no longer remembers all orders and fills of this world: let it live fewer minutes";
+        return Err(why.to_owned());
+    }
+    let (mut qty, mut paid, mut fees, mut realized) = (0i128, 0i128, 0i128, 0i128);
+    for fill in core.fills(Some(symbol)) {
         let sign = match fill.side {
             Side::Buy => 1,
             Side::Sell => -1,
@@ -31,25 +47,25 @@ pub fn adds_up(core: &Core, wallet: Notional, life: &Watch) -> Result<(), String
         fees += fill.fee.units();
         realized += fill.realized.units();
     }
-    let held = core.position(0);
+    let held = core.position(symbol);
     // What was paid is still held at cost, or has come back as profit or loss.
     let cost = held.cost.units() * i128::from(held.qty.units().signum());
-    let is_right = i128::from(held.qty.units()) == qty
-        && held.realized.units() == realized
-        && cost - realized == paid
-        && core.wallet().units() == wallet.units() + realized - fees;
-    if !is_right {
-        let sums = format!("held {qty}, paid {paid}, fees {fees}, realised {realized}");
-        return Err(format!("I16: fills come to {sums}; the exchange has {held:?} and {}", core.wallet()));
+    let is_right = i128::from(held.qty.units()) == qty && held.realized.units() == realized && cost - realized == paid;
+    if is_right {
+        return Ok(realized - fees);
     }
-    life.fills.iter().try_for_each(|((symbol, trade), told)| is_told_right(*symbol, *trade, told, &by_trade))
+    let sums = format!("held {qty}, paid {paid}, fees {fees}, realised {realized}");
+    Err(format!("I16: fills of {} come to {sums}; the exchange has {held:?}", core.listings()[symbol].name))
 }
 
 /// `fills` are in the order of their trades.
 fn is_told_right(symbol: SymbolId, trade: TradeId, told: &ToldFill, fills: &[&Fill]) -> Result<(), String> {
     let Ok(at) = fills.binary_search_by_key(&trade.0, |fill| fill.trade_id) else { return Ok(()) };
     let fill = fills[at];
-    let same = fill.price == told.price && fill.qty == told.qty && fill.fee.units() == i128::from(told.fee);
+    let same = fill.symbol == symbol.index()
+        && fill.price == told.price
+        && fill.qty == told.qty
+        && fill.fee.units() == i128::from(told.fee);
     if same {
         return Ok(());
     }
@@ -62,8 +78,8 @@ fn is_told_right(symbol: SymbolId, trade: TradeId, told: &ToldFill, fills: &[&Fi
 ///
 /// # Errors
 /// Where they differ, in words.
-pub fn same_book(core: &Core, ours: &Book) -> Result<bool, String> {
-    let theirs = core.book(0);
+pub fn same_book(core: &Core, symbol: usize, ours: &Book) -> Result<bool, String> {
+    let theirs = core.book(symbol);
     let comparable = ours.state() == BookState::Synced && ours.touch().both().is_some();
     if !comparable || ours.last_id() != theirs.last_id() {
         return Ok(false);
@@ -85,35 +101,27 @@ pub fn same_book(core: &Core, ours: &Book) -> Result<bool, String> {
 }
 
 /// The worst that may come of what this life has ordered, with everything counted whose end is not told: what is on its
-/// way, what is open, and what nobody knows the fate of.
+/// way, what is open, what a modify may add, and what nobody knows the fate of.
 ///
 /// # Errors
-/// When it is worth more than `limit`.
-pub fn bounded_with_unknowns(core: &Core, life: &Watch, limit: Notional) -> Result<(), String> {
-    let held = core.position(0).qty;
-    let (mut buys, mut sells) = (Qty::ZERO, Qty::ZERO);
-    let mut unknown = 0;
-    for (id, told) in life.live() {
-        let Some(intent) = life.intents.get(&id).filter(|intent| !intent.reduce_only) else { continue };
-        let left = match truth::order_of(core, id) {
-            // What it filled is in the position already; what it can no longer fill is over, told or not.
-            Some(order) if order.status.is_open() => order.placed.qty - order.filled,
-            Some(_) => Qty::ZERO,
-            None => intent.qty,
-        };
-        unknown += u32::from(told.unknown);
-        match intent.side {
-            Side::Buy => buys += left,
-            Side::Sell => sells += left,
+/// When it is more than `bound` allows.
+pub fn bounded_with_unknowns(core: &Core, life: &Watch, bound: &Bound) -> Result<(), String> {
+    bound.holds(core, |symbol| {
+        let mut stake = Stake { held: core.position(symbol).qty, ..Stake::default() };
+        for (id, told) in life.live() {
+            let wanted = life.intents.get(&id).filter(|wanted| wanted.symbol.index() == symbol);
+            let Some(intent) = wanted.map(|wanted| wanted.order).filter(|order| !order.reduce_only) else { continue };
+            let left = match truth::order_of(core, id) {
+                // What it filled is in the position already; what it can no longer fill is over, told or not.
+                Some(order) if order.status.is_open() => life.most(id, order.placed.qty) - order.filled,
+                Some(_) => continue,
+                None => life.most(id, intent.qty),
+            };
+            stake.add(intent.side, left);
+            stake.unknown += usize::from(told.unknown);
         }
-    }
-    let worst = (held + buys).abs().max((held - sells).abs());
-    let value = core.reference_price(0).times(worst);
-    if value <= limit {
-        return Ok(());
-    }
-    let open = format!("{buys} of buys and {sells} of sells ordered, {unknown} of unknown fate");
-    Err(format!("I2: {held} held, {open}: worth {value}, limit {limit}"))
+        stake
+    })
 }
 
 /// Levels of a side that are compared.

@@ -13,6 +13,8 @@ use optiflow_base::rest::RestReply;
 pub struct Manners {
     /// Requests that were refused with 429 or 418, over REST or on a socket.
     pub refused: u64,
+    /// Requests that were refused because their time was not the exchange's.
+    pub untimely: u64,
     /// From when on our process knows that it must be silent, and until when.
     silence: Option<(Nanos, Nanos)>,
     /// The first rule that was broken, in words.
@@ -21,8 +23,10 @@ pub struct Manners {
 
 impl Manners {
     /// The exchange answered a call with this status.
-    pub fn answered(&mut self, status: u16) {
+    pub fn answered(&mut self, status: u16, body: &[u8]) {
         self.refused += u64::from(is_limit(status));
+        let refusal = std::str::from_utf8(body).is_ok_and(|text| text.contains(UNTIMELY));
+        self.untimely += u64::from(status == BAD_REQUEST && refusal);
     }
 
     /// Our process is handed an answer.
@@ -34,9 +38,12 @@ impl Manners {
 
     /// The exchange writes a frame to our process.
     pub fn frame_out(&mut self, now: Nanos, text: &str) {
-        let status = [(",\"status\":429,", 429), (",\"status\":418,", 418)];
-        let Some((_, status)) = status.into_iter().find(|(words, _)| text.contains(words)) else { return };
-        self.answered(status);
+        self.untimely += u64::from(text.contains(UNTIMELY));
+        let status = [",\"status\":429,", ",\"status\":418,"];
+        if !status.into_iter().any(|words| text.contains(words)) {
+            return;
+        }
+        self.refused += 1;
         // Where only orders are too many, cancels still go.
         if text.contains(TOO_MANY_ORDERS) {
             return;
@@ -82,6 +89,10 @@ const fn is_limit(status: u16) -> bool {
 
 /// What is on its way when silence is demanded has arrived after this: pieces of frames, turns that are skipped.
 const GRACE: Duration = Duration::from_secs(1);
+/// HTTP status of what is refused for what it says.
+const BAD_REQUEST: u16 = 400;
+/// What a request is refused with whose time is not the exchange's.
+const UNTIMELY: &str = "\"code\":-1021,";
 /// The code that only new orders are refused with.
 const TOO_MANY_ORDERS: &str = "\"code\":-1015";
 
@@ -100,6 +111,9 @@ mod tests {
         manners.asks(at(1_900), "order.place");
         manners.asks(at(9_000), "order.place");
         assert_eq!((manners.check(), manners.refused), (Ok(()), 1));
+        manners.answered(400, br#"{"code":-1021,"msg":"Timestamp for this request is outside of the recvWindow."}"#);
+        manners.frame_out(at(2_000), r#"{"id":2,"status":400,"error":{"code":-1021,"msg":"Timestamp"}}"#);
+        assert_eq!((manners.untimely, manners.refused), (2, 1));
         manners.asks(at(5_000), "order.place");
         assert!(manners.check().unwrap_err().starts_with("I12: order.place"));
     }

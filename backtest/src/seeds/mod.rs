@@ -20,6 +20,7 @@ pub mod plan;
 pub mod remembered;
 pub mod restless;
 pub mod run;
+pub mod shrink;
 pub mod sight;
 pub mod truth;
 pub mod watch;

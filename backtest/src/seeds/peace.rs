@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use optiflow_base::clock::Clock;
 use optiflow_base::control::Milestone;
-use optiflow_base::ids::SymbolId;
 use optiflow_base::order::GateReason;
 use optiflow_sim::binance::faults::Faults;
 
@@ -82,7 +81,7 @@ impl Session<'_> {
     }
 
     fn agree(&self) -> Result<(), String> {
-        let position = self.world.position(SymbolId(0)).unwrap_or_default().qty;
+        let position = |symbol| self.world.position(symbol).unwrap_or_default().qty;
         let exchange = self.exchange.borrow();
         truth::agreed(exchange.core(), self.watch(), position)?;
         ledger::adds_up(exchange.core(), lab::WALLET, self.watch())

@@ -8,7 +8,7 @@ use optiflow_wire::transport::memory::{Chop, PipeOptions};
 use crate::world::Who;
 
 /// The plan of one world.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
     /// What everything is drawn from.
     pub seed: u64,
@@ -34,6 +34,8 @@ pub struct Plan {
     pub pace: Duration,
     /// Does the strategy modify orders, too?
     pub modifies: bool,
+    /// How many symbols are traded: one, or two under a limit of both together.
+    pub symbols: usize,
     /// `@depth` speed of the feed.
     pub depth_speed: &'static str,
     /// The disk that storage writes to.
@@ -43,7 +45,7 @@ pub struct Plan {
 }
 
 /// How a disk behaves.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Disk {
     /// The longest pause between two steps of storage.
     pub pause_max: Duration,
@@ -54,7 +56,7 @@ pub struct Disk {
 }
 
 /// Somebody is not scheduled for a while, as under SIGSTOP or on a machine that froze.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Stall {
     /// One stage, or the whole process.
     pub who: Option<Who>,
@@ -94,6 +96,7 @@ impl Plan {
             pace: Duration::from_millis(random.u64(100..=2_000)),
             depth_speed: ["100ms", "500ms"][usize::from(random.u8(0..4) == 0)],
             modifies: false,
+            symbols: 1,
             disk: Disk::default(),
             stalls: Vec::new(),
         };
@@ -106,6 +109,7 @@ impl Plan {
             plan.kills.push((at + Duration::from_millis(random.u64(0..AGAIN_MS))).min(span));
         }
         plan.modifies = random.u8(0..3) == 0;
+        plan.symbols = 1 + usize::from(random.u8(0..5) == 0);
         plan
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use optiflow_base::clock::Nanos;
 use optiflow_base::ids::OrderId;
-use optiflow_base::money::{Price, Qty, Side};
+use optiflow_base::money::{Notional, Price, Qty, Side};
 use optiflow_base::order::TimeInForce;
 use optiflow_engine::orders::OwnOrder;
 use optiflow_engine::strategy::{LimitOrder, Orders, Strategy};
@@ -32,7 +32,13 @@ impl Restless {
 
     fn note(&self, view: &View<'_>, order: OrderId, touch: (Price, Price)) {
         if let Ok(mut slip) = self.slip.lock() {
-            slip.push(Sight { order, state: view.book.state(), age: view.book_age(), touch });
+            slip.push(Sight {
+                symbol: view.instrument.symbol,
+                order,
+                state: view.book.state(),
+                age: view.book_age(),
+                touch,
+            });
         }
     }
 
@@ -55,7 +61,7 @@ impl Restless {
             _ => (other, TimeInForce::Fok),
         };
         let steps = self.random.i64(STEPS_LEAST..STEPS_MOST);
-        let qty = Qty::from_units(view.instrument.step_size.units() * steps);
+        let qty = Qty::from_units(quantum(view, own) * steps);
         LimitOrder { side, price, qty, time_in_force, reduce_only: self.random.u8(0..8) == 0 }
     }
 
@@ -65,6 +71,13 @@ impl Restless {
         let step = view.instrument.step_size;
         let _ = orders.modify(order, wanted.price, wanted.qty.max(order.filled + step));
     }
+}
+
+/// The least quantity that it likes: a few dozen dollars' worth, and a whole step.
+fn quantum(view: &View<'_>, price: Price) -> i64 {
+    let step = view.instrument.step_size;
+    let steps = QUANTUM_WORTH.units() / price.times(step).units().max(1);
+    step.units() * i64::try_from(steps).unwrap_or(1).max(1)
 }
 
 impl Strategy for Restless {
@@ -109,6 +122,8 @@ impl Strategy for Restless {
     }
 }
 
-/// Orders are between these many steps of quantity: on bitcoin 0.001 each, some 80 to 400 dollars.
+/// What the least quantity is worth at most, where a step of quantity is not worth more.
+const QUANTUM_WORTH: Notional = Notional::from_units(60 * 100_000_000);
+/// Orders are so many of it: on bitcoin 0.001 each, some 60 to 240 dollars.
 const STEPS_LEAST: i64 = 1;
 const STEPS_MOST: i64 = 5;

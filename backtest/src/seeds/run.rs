@@ -19,6 +19,7 @@ use super::lab::{self, Birth, SeededWorld, Tls};
 use super::plan::Plan;
 use super::remembered::Remembered;
 use super::sight::{Shown, Slip};
+use super::truth::Bound;
 use super::watch::Watch;
 use crate::world::Who;
 
@@ -124,6 +125,7 @@ pub(super) struct Session<'a> {
     pub(super) compared: Nanos,
     pub(super) trail: VecDeque<String>,
     pub(super) tally: Tally,
+    pub(super) bound: Bound,
     first_epoch: u32,
 }
 
@@ -140,7 +142,7 @@ impl<'a> Session<'a> {
         let mut database = Database::new(&instruments, bug)?;
         let opened = database.begin(clock.now())?;
         let first_epoch = opened.epoch;
-        let birth = Birth { life: 0, opened, clock: &clock, tls, door: door.clone(), slip: slip.clone() };
+        let birth = Birth { life: 0, opened, clock: &clock, tls, door: door.clone(), slip: slip.clone(), bug };
         let world = lab::process(plan, birth, exchange.clone())?;
         Ok(Session {
             plan,
@@ -163,6 +165,7 @@ impl<'a> Session<'a> {
             compared: clock.now(),
             trail: VecDeque::new(),
             tally: Tally { stalls: (plan.stalls.len() + plan.disk.stalls.len()) as u64, ..Tally::default() },
+            bound: lab::bound(plan),
             first_epoch,
             clock,
         })
@@ -222,7 +225,7 @@ impl<'a> Session<'a> {
         self.door = Rc::new(RefCell::new(Door::new(self.bug)));
         self.slip = Slip::default();
         let (door, slip, opened) = (self.door.clone(), self.slip.clone(), Opened { epoch, former, pulse });
-        let birth = Birth { life, opened, clock: &self.clock, tls: self.tls, door, slip };
+        let birth = Birth { life, opened, clock: &self.clock, tls: self.tls, door, slip, bug: self.bug };
         self.world = lab::process(self.plan, birth, self.exchange.clone())?;
         (self.born, self.storage_due) = (now, now);
         (self.halted, self.giving_up, self.disk_is_full) = (None, None, false);

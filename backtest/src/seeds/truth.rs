@@ -2,6 +2,8 @@
 //!
 //! Reads the exchange; changes nothing. Cheap checks run after every step, whole comparisons every second and at the end.
 
+use std::fmt;
+
 use optiflow_base::ids::{OrderId, SymbolId, TradeId};
 use optiflow_base::money::{Notional, Price, Qty, Side};
 use optiflow_sim::core::Core;
@@ -9,12 +11,53 @@ use optiflow_sim::words::{Fill, Order};
 
 use super::watch::Watch;
 
-/// More than this may never be held and ordered, at the prices of the moment: the limit of the risk room, and a little
+/// More than this may never be held and ordered, at the prices of the moment: the limits of the risk room, and a little
 /// for how far prices move under what is held already.
 #[derive(Clone, Copy, Debug)]
 pub struct Bound {
-    /// Value of the position with everything open on one side filled.
-    pub exposure: Notional,
+    /// Value of one symbol's position with everything open on one side filled.
+    pub symbol: Notional,
+    /// Sum of that over all symbols.
+    pub total: Notional,
+    /// Orders open at once that may open a position, of all symbols.
+    pub entries: usize,
+}
+
+/// What a symbol may come to: what is held, and what may still be bought and sold.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Stake {
+    /// Its position.
+    pub held: Qty,
+    /// What may still be bought, other than by what only reduces.
+    pub buys: Qty,
+    /// What may still be sold.
+    pub sells: Qty,
+    /// By how many orders.
+    pub entries: usize,
+    /// How many of them are of unknown fate.
+    pub unknown: usize,
+}
+
+impl Stake {
+    /// An order may still trade so much.
+    pub fn add(&mut self, side: Side, left: Qty) {
+        self.entries += 1;
+        match side {
+            Side::Buy => self.buys += left,
+            Side::Sell => self.sells += left,
+        }
+    }
+
+    fn worst(&self) -> Qty {
+        (self.held + self.buys).abs().max((self.held - self.sells).abs())
+    }
+}
+
+impl fmt::Display for Stake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Stake { held, buys, sells, entries, unknown } = self;
+        write!(f, "{held} held, {buys} of buys and {sells} of sells in {entries} orders, {unknown} of unknown fate")
+    }
 }
 
 impl Bound {
@@ -23,23 +66,36 @@ impl Bound {
     /// # Errors
     /// What is broken, in words.
     pub fn check(&self, core: &Core) -> Result<(), String> {
-        for symbol in 0..core.listings().len() {
-            let held = core.position(symbol).qty;
-            let (mut buys, mut sells) = (Qty::ZERO, Qty::ZERO);
+        self.holds(core, |symbol| {
+            let mut stake = Stake { held: core.position(symbol).qty, ..Stake::default() };
             for order in core.open_of(symbol).filter(|order| !order.placed.reduce_only) {
-                match order.placed.side {
-                    Side::Buy => buys += order.placed.qty - order.filled,
-                    Side::Sell => sells += order.placed.qty - order.filled,
-                }
+                stake.add(order.placed.side, order.placed.qty - order.filled);
             }
-            let worst = (held + buys).abs().max((held - sells).abs());
-            let value = core.reference_price(symbol).times(worst);
-            if value > self.exposure {
-                return Err(format!(
-                    "I2: {held} held, {buys} of buys and {sells} of sells open: worth {value}, limit {}",
-                    self.exposure
-                ));
+            stake
+        })
+    }
+
+    /// Checks what every symbol may come to.
+    ///
+    /// # Errors
+    /// What is broken, in words.
+    pub fn holds(&self, core: &Core, stake: impl Fn(usize) -> Stake) -> Result<(), String> {
+        let (mut total, mut entries) = (Notional::ZERO, 0);
+        for (symbol, listing) in core.listings().iter().enumerate() {
+            let stake = stake(symbol);
+            let value = core.reference_price(symbol).times(stake.worst());
+            if value > self.symbol {
+                return Err(format!("I2: {}: {stake}: worth {value}, limit {}", listing.name, self.symbol));
             }
+            total += value;
+            entries += stake.entries;
+            if total > self.total {
+                let limit = self.total;
+                return Err(format!("I2: {}: {stake}: worth {total} with the other, limit {limit}", listing.name));
+            }
+        }
+        if entries > self.entries {
+            return Err(format!("I2: {entries} orders that may open a position, limit {}", self.entries));
         }
         Ok(())
     }
@@ -53,7 +109,7 @@ pub fn at_most_once(core: &Core, lives: &[Watch]) -> Result<(), String> {
     let mut seen: Vec<(OrderId, u64)> = Vec::new();
     for symbol in 0..core.listings().len() {
         for order in core.all_orders(symbol) {
-            seen.push((wanted(order, lives)?, order.id));
+            seen.push((wanted(symbol, order, lives)?, order.id));
         }
     }
     // One id has one text: who has the same text has the same id.
@@ -65,26 +121,30 @@ pub fn at_most_once(core: &Core, lives: &[Watch]) -> Result<(), String> {
 }
 
 /// The id of an order that somebody wanted.
-fn wanted(order: &Order, lives: &[Watch]) -> Result<OrderId, String> {
+fn wanted(symbol: usize, order: &Order, lives: &[Watch]) -> Result<OrderId, String> {
     let placed = &order.placed;
     let Some(id) = OrderId::parse(placed.client_id.as_bytes()) else {
         return Err(format!("I1: {} is no id of ours", placed.client_id));
     };
-    let Some(intent) = lives.iter().find_map(|life| life.intents.get(&id)) else {
+    let Some(wanted) = lives.iter().find_map(|life| life.intents.get(&id)) else {
         return Err(format!("I1: {id} is at the exchange, but nobody wanted it"));
     };
+    let intent = &wanted.order;
     // The exchange shortens what may only reduce to what there is to reduce.
     let is_right = |(price, qty): (Price, Qty)| {
         price == placed.price && (qty == placed.qty || intent.reduce_only && placed.qty < qty)
     };
     let asked = lives.last().and_then(|life| life.asked.get(&id)).into_iter().flatten().copied();
-    let same = intent.side == placed.side && asked.chain([(intent.price, intent.qty)]).any(is_right);
-    if same { Ok(id) } else { Err(format!("I1: wanted {intent:?}, the exchange has {placed:?}")) }
+    let same = intent.side == placed.side && wanted.symbol.index() == symbol;
+    let same = same && asked.chain([(intent.price, intent.qty)]).any(is_right);
+    if same { Ok(id) } else { Err(format!("I1: wanted {wanted:?}, the exchange has {placed:?}")) }
 }
 
-/// The exchange's order of an id of ours.
+/// The exchange's order of an id of ours, whatever the symbol.
 pub fn order_of(core: &Core, id: OrderId) -> Option<&Order> {
-    std::str::from_utf8(&id.text()).ok().and_then(|client| core.order_of_client(0, client))
+    let text = id.text();
+    let client = std::str::from_utf8(&text).ok()?;
+    (0..core.listings().len()).find_map(|symbol| core.order_of_client(symbol, client))
 }
 
 /// What we say the exchange refused, it never had: an end is told on proof.
@@ -122,7 +182,7 @@ pub fn nothing_invented(core: &Core, life: &Watch) -> Result<(), String> {
 ///
 /// # Errors
 /// Where we differ, in words.
-pub fn agreed(core: &Core, life: &Watch, position: Qty) -> Result<(), String> {
+pub fn agreed(core: &Core, life: &Watch, position: impl Fn(SymbolId) -> Qty) -> Result<(), String> {
     nothing_invented(core, life)?;
     let theirs = fills(core);
     for ((symbol, trade), Fill { client_id, qty, .. }) in &theirs.0 {
@@ -145,8 +205,18 @@ pub fn agreed(core: &Core, life: &Watch, position: Qty) -> Result<(), String> {
             return Err(format!("I4: {client} is open at the exchange, and we do not know it"));
         }
     }
-    let held = core.position(0).qty;
-    if held == position { Ok(()) } else { Err(format!("I4: {held} held, we believe {position}")) }
+    for (symbol, listing) in core.listings().iter().enumerate() {
+        let (held, believed) = (core.position(symbol).qty, position(id_of(symbol)));
+        if held != believed {
+            return Err(format!("I4: {held} of {} held, we believe {believed}", listing.name));
+        }
+    }
+    Ok(())
+}
+
+/// How the rooms call a listing.
+pub fn id_of(symbol: usize) -> SymbolId {
+    SymbolId(u16::try_from(symbol).unwrap_or(u16::MAX))
 }
 
 /// The exchange's fills by symbol and trade.
@@ -160,8 +230,7 @@ impl Fills<'_> {
 }
 
 fn fills(core: &Core) -> Fills<'_> {
-    let symbol = |index: usize| SymbolId(u16::try_from(index).unwrap_or(u16::MAX));
-    let keyed = core.fills(None).into_iter().map(|fill| ((symbol(fill.symbol), TradeId(fill.trade_id)), fill));
+    let keyed = core.fills(None).into_iter().map(|fill| ((id_of(fill.symbol), TradeId(fill.trade_id)), fill));
     let mut fills: Vec<_> = keyed.collect();
     fills.sort_unstable_by_key(|(key, _)| *key);
     Fills(fills)

@@ -17,7 +17,7 @@ use super::remembered::{Remembered, UNKNOWN, has_ended};
 #[derive(Clone, Debug, Default)]
 pub struct Watch {
     /// Everything strategies wanted placed.
-    pub intents: BTreeMap<OrderId, NewOrder>,
+    pub intents: BTreeMap<OrderId, Wanted>,
     /// What strategies wanted orders to become: price and quantity, in any order.
     pub asked: BTreeMap<OrderId, Vec<(Price, Qty)>>,
     /// What became of each order that was sent.
@@ -38,6 +38,15 @@ pub struct Watch {
     pub events: u64,
 }
 
+/// An order that a strategy wanted.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted {
+    /// Of what.
+    pub symbol: SymbolId,
+    /// The order.
+    pub order: NewOrder,
+}
+
 /// What is told of an order.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Told {
@@ -49,6 +58,8 @@ pub struct Told {
     pub unknown: bool,
     /// Traded so far.
     pub filled: Qty,
+    /// A modify of it is on its way, or of unknown fate.
+    amending: bool,
 }
 
 /// A trade, as told.
@@ -76,7 +87,7 @@ impl Watch {
         self.hash = fold(self.hash, event);
         match event {
             LogEvent::Intent(intent) => match intent.action {
-                Action::Place(order) => match self.intents.insert(order.id, order) {
+                Action::Place(order) => match self.intents.insert(order.id, Wanted { symbol: intent.symbol, order }) {
                     Some(_) => Err(format!("I1: the id {} was used for two intents", order.id)),
                     None => Ok(()),
                 },
@@ -109,6 +120,14 @@ impl Watch {
         self.alive.iter().filter_map(|id| self.orders.get(id).map(|told| (*id, told)))
     }
 
+    /// What an order has in all at most, when it has this much now: a modify may be on its way, and no other is wanted
+    /// before its fate is known.
+    pub fn most(&self, id: OrderId, in_force: Qty) -> Qty {
+        let amending = self.orders.get(&id).is_some_and(|told| told.amending);
+        let asked = self.asked.get(&id).and_then(|asked| asked.last()).filter(|_| amending);
+        asked.map_or(in_force, |(_, qty)| in_force.max(*qty))
+    }
+
     /// The watch over the next life of the process, which knows what the database remembers and no more; only what was
     /// told refused stays so, remembered or not.
     ///
@@ -118,7 +137,7 @@ impl Watch {
         let mut orders: BTreeMap<OrderId, Told> = BTreeMap::new();
         for (id, row) in &remembered.orders {
             let (ended, unknown) = (has_ended(row), row.state == UNKNOWN);
-            orders.insert(*id, Told { accepted: true, ended, unknown, filled: row.filled });
+            orders.insert(*id, Told { accepted: true, ended, unknown, filled: row.filled, ..Told::default() });
         }
         // What never left is the database's to settle, and nothing that may still trade.
         let left = remembered.unfinished.iter().filter(|order| self.orders.contains_key(&order.order.id));
@@ -128,7 +147,7 @@ impl Watch {
         }
         let known = self.intents.iter().filter(|(id, _)| remembered.knows(**id));
         Ok(Watch {
-            intents: known.map(|(id, order)| (*id, *order)).collect(),
+            intents: known.map(|(id, wanted)| (*id, *wanted)).collect(),
             alive: orders.iter().filter(|(_, told)| !told.ended).map(|(id, _)| *id).collect(),
             orders,
             refused: self.refused.clone(),
@@ -176,18 +195,18 @@ impl Watch {
                     self.refused.push(id);
                 }
             }
+            OrderChange::ModifySent => told.amending = true,
+            OrderChange::Modified { asked, .. } => told.amending &= !asked,
+            OrderChange::ModifyRefused { .. } => told.amending = false,
             OrderChange::Denied(_)
             | OrderChange::Sent
             | OrderChange::CancelSent
-            | OrderChange::CancelRefused { .. }
-            | OrderChange::ModifySent
-            | OrderChange::Modified { .. }
-            | OrderChange::ModifyRefused { .. } => {}
+            | OrderChange::CancelRefused { .. } => {}
         }
         // The exchange shortens what may only reduce to what there is to reduce.
         let asked = self.asked.get(&id).map_or(&[][..], Vec::as_slice);
         let least = |qty: Qty| asked.iter().fold(qty, |least, (_, qty)| least.min(*qty));
-        let short = |intent: &NewOrder| !intent.reduce_only && least(intent.qty) > told.filled;
+        let short = |wanted: &Wanted| !wanted.order.reduce_only && least(wanted.order.qty) > told.filled;
         if event.change == OrderChange::Done && self.intents.get(&id).is_some_and(short) {
             return Err(format!("I7: {id} is done with {} filled", told.filled));
         }
@@ -216,3 +235,36 @@ impl Write for Fnv {
 /// FNV-1a, 64 bits.
 const FNV_OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
 const FNV_PRIME: u64 = 0x0100_0000_01b3;
+
+#[cfg(test)]
+mod tests {
+    use optiflow_base::order::Intent;
+
+    use super::*;
+
+    #[test]
+    fn an_order_has_as_much_as_a_modify_under_way_may_give_it() {
+        let (symbol, order, at) = (SymbolId(1), OrderId::new(1, 1), Nanos(1));
+        let qty = Qty::from_units;
+        let mut watch = Watch::default();
+        let mut tell = |change| {
+            let action = Action::Modify { order, price: Price::ZERO, qty: qty(9) };
+            let event = match change {
+                None => LogEvent::Intent(Intent { symbol, action, caused: at, decided: at }),
+                Some(change) => {
+                    LogEvent::Report(Report::Order(OrderEvent { symbol, order, at, exchange_ms: 0, change }))
+                }
+            };
+            watch.hear(&event).unwrap();
+            (watch.most(order, qty(5)), watch.most(order, qty(10)))
+        };
+        let modified = |asked| OrderChange::Modified { price: Price::ZERO, qty: qty(9), asked };
+        let refused = OrderChange::ModifyRefused { code: -1 };
+        assert_eq!(tell(None), (qty(5), qty(10)), "risk may deny it");
+        assert_eq!(tell(Some(OrderChange::ModifySent)), (qty(9), qty(10)));
+        assert_eq!(tell(Some(modified(false))), (qty(9), qty(10)), "ours may still be on its way");
+        assert_eq!(tell(Some(modified(true))), (qty(5), qty(10)));
+        assert_eq!(tell(Some(OrderChange::ModifySent)), (qty(9), qty(10)));
+        assert_eq!(tell(Some(refused)), (qty(5), qty(10)));
+    }
+}

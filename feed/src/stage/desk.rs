@@ -11,7 +11,7 @@ use optiflow_base::log::Span;
 use optiflow_base::market::StreamKind;
 use optiflow_base::rest::RestReply;
 use optiflow_base::stage::Progress;
-use optiflow_wire::down::Down;
+use optiflow_wire::down::{Down, PUT_OFF};
 
 use super::symbol::Symbol;
 use super::tally::{Count, Tally};
@@ -92,6 +92,9 @@ impl<C: Clock> Desk<C> {
 
     /// A connection, or an attempt to make one, ended. Ids may begin anew after it.
     pub(super) fn down(&mut self, route: Route, reason: Down, now: Nanos) {
+        if reason == Down::PutOff {
+            return self.ports.log.notice(now, PUT_OFF, 0);
+        }
         let was_up = self.routes[route as usize].up_since.take().is_some();
         let what = match (route, was_up) {
             (Route::Public, true) => "public streams disconnected",

@@ -16,16 +16,21 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use ureq::http::{HeaderMap, Request};
 use ureq::tls::{Certificate, RootCerts, TlsConfig, TlsProvider};
+use ureq::unversioned::transport::DefaultConnector;
 
+use self::names::Names;
 use crate::binance::sign::ApiKey;
 use crate::error::OmsError;
 use crate::peace::{Block, Peace};
 use crate::time::ExchangeTime;
 
+mod names;
+
 /// Performs REST calls, one after the other.
 pub struct RestClient {
     agent: ureq::Agent,
     base: String,
+    names: Names,
     key: Option<Arc<ApiKey>>,
     time: ExchangeTime,
     peace: Peace,
@@ -59,12 +64,13 @@ impl RestClient {
         if !authority.is_some_and(plain) {
             return Err(OmsError::BaseUrl(base_url.to_owned()));
         }
+        let names = Names::of(base).ok_or_else(|| OmsError::BaseUrl(base_url.to_owned()))?;
         let tls = TlsConfig::builder()
             .provider(TlsProvider::Rustls)
             .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()))
             .root_certs(root_certs(roots)?)
             .build();
-        let agent = ureq::Agent::config_builder()
+        let config = ureq::Agent::config_builder()
             .tls_config(tls)
             .http_status_as_error(false)
             .max_redirects(0)
@@ -72,12 +78,13 @@ impl RestClient {
             .user_agent(USER_AGENT)
             .timeout_connect(Some(CONNECT_TIMEOUT))
             .max_idle_age(IDLE_AGE_MAX)
-            .build()
-            .new_agent();
+            .build();
+        let agent = ureq::Agent::with_parts(config, DefaultConnector::default(), names.clone());
         let base = base.to_owned();
         Ok(RestClient {
             agent,
             base,
+            names,
             key,
             time,
             peace: Peace::new(),
@@ -118,10 +125,12 @@ impl RestClient {
             return refused(NO_KEY_STATUS, None);
         };
         self.peace.weight().spend(self.time.theirs(sent), call.weight);
+        self.names.at(sent);
         let answer = self.exchange(call, &format!("{}{target}", self.base));
         let received = clock.now();
         self.patience.learn(matches!(answer, Err(Loss::TimeIsUp)));
         let Ok(mut answer) = answer else {
+            self.names.doubt();
             return RestReply { received, ..refused(0, None) };
         };
         if let Some(pause) = pause(answer.status, answer.retry_after) {

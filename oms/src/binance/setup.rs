@@ -18,10 +18,12 @@ use crate::error::OmsError;
 pub use asker::{Asker, START_PATIENCE, Wait};
 pub use exchange_info::rules;
 pub use settings::{SettledSettings, SymbolSettings, WantedSettings, settle_settings};
+pub use strays::{STRAYS_MAX, Stray, StrayEnd, end_strays};
 
 mod asker;
 mod exchange_info;
 mod settings;
+mod strays;
 
 /// What the exchange allows, for the session's symbols.
 #[derive(Clone, Debug)]

@@ -134,11 +134,9 @@ pub fn symbol_query(name: &str, rest: std::fmt::Arguments<'_>) -> ArrayString<QU
 /// What is not asked for while weight is short: everything but what ends orders or keeps the session's guards alive.
 const fn can_wait(purpose: Purpose) -> bool {
     match purpose {
-        Purpose::KeepAlive
-        | Purpose::CancelOne
-        | Purpose::CancelAll(_)
-        | Purpose::Wind(_)
-        | Purpose::LetDown(_) => false,
+        Purpose::KeepAlive | Purpose::CancelOne | Purpose::CancelAll(_) | Purpose::Wind(_) | Purpose::LetDown(_) => {
+            false
+        }
         Purpose::Time
         | Purpose::ListenKey
         | Purpose::OpenOrders(_)

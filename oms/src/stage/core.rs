@@ -12,7 +12,7 @@ use optiflow_base::order::{Report, Usage};
 use optiflow_base::rest::RestCall;
 use optiflow_base::ring::Tx;
 use optiflow_wire::connection::Connection;
-use optiflow_wire::down::Down;
+use optiflow_wire::down::{Down, PUT_OFF};
 use optiflow_wire::transport::Dialer;
 
 use super::OmsConfig;
@@ -192,8 +192,10 @@ impl<C: Clock> Core<C> {
             | Down::Rotated
             | Down::Asked
             | Down::Closed
-            | Down::Entropy => 0,
+            | Down::Entropy
+            | Down::PutOff => 0,
         };
+        let what = if reason == Down::PutOff { PUT_OFF } else { what };
         self.desk.reporter.notice(now, what, value);
     }
 

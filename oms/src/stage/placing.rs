@@ -14,8 +14,8 @@ use optiflow_wire::connection::Connection;
 use optiflow_wire::transport::Dialer;
 
 use super::core::{BANNED, Core, LIMITED};
-use super::weighing::CANCEL_WEIGHT;
 use super::pending::{Asked, Request};
+use super::weighing::CANCEL_WEIGHT;
 use crate::binance::outcome::{Meaning, Outcome, meaning};
 use crate::binance::reply::{self, Reply};
 use crate::binance::rest::PAUSE_MAX;
@@ -272,8 +272,9 @@ impl<C: Clock> Core<C> {
         let mut usage = reply.usage;
         if limited {
             let until = reply.retry_at_ms.map_or_else(|| self.window_end(now, reply), |millis| self.time.ours(millis));
-            // Never longer than the longest ban: a nonsensical answer must not end the session.
-            let until = until.min(now + PAUSE_MAX);
+            // Never longer than the longest ban: a nonsensical answer must not end the session. And a little longer than
+            // told: the end is a time of the exchange's clock, which we know to some milliseconds.
+            let until = until.min(now + PAUSE_MAX - CLOCK_MARGIN) + CLOCK_MARGIN;
             self.desk.reporter.notice(now, "exchange asks for silence on the order socket", reply.status.into());
             if reply.status != BANNED && reply.code == Some(TOO_MANY_ORDERS) {
                 self.blocked_until = self.blocked_until.max(until);
@@ -323,6 +324,8 @@ impl<C: Clock> Core<C> {
 
 /// Too many new orders: only orders are limited, and only in their window.
 const TOO_MANY_ORDERS: i32 = -1015;
+/// Silence goes on for this long after its end by our reading of the exchange's clock.
+const CLOCK_MARGIN: Duration = Duration::from_millis(50);
 /// The shortest ban.
 const BAN_LEAST: Duration = Duration::from_secs(120);
 /// New risk is not tried again for this long after a refusal that says nothing but exits is taken.

@@ -46,7 +46,7 @@ impl Trader for Nobody {
 /// Runs `trader` over all of `source`.
 pub fn drive<T: Trader>(config: &ReplayConfig, source: Source, trader: T, tape: Tape) -> Result<Run<T>, Problem> {
     let passed = source.passed();
-    let mut watched = Watched { trader, tape, looked_ns: i64::MIN, is_busy: false };
+    let mut watched = Watched { trader, tape, looked_ns: i64::MIN, still_until_ns: i64::MIN, is_busy: false };
     let mut replay = Replay::new(config, Feed::streamed(source)).map_err(|error| feed_problem(&error))?;
     let failed = |error: ReplayError| feed_problem(&error);
     let Some(first_ns) = replay.first_ns().map_err(failed)? else {
@@ -60,6 +60,7 @@ pub fn drive<T: Trader>(config: &ReplayConfig, source: Source, trader: T, tape: 
     let mut row = first_ns;
     loop {
         let at = next.unwrap_or(i64::MAX).min(sample);
+        watched.still_until_ns = replay.next_ns();
         if !replay.advance(at, &mut watched).map_err(failed)? {
             break;
         }
@@ -71,6 +72,10 @@ pub fn drive<T: Trader>(config: &ReplayConfig, source: Source, trader: T, tape: 
             assert!(next.is_none_or(|next| next >= at), "a trader never asks for an earlier time");
             if replay.local().version() != before {
                 watched.tape.decided(at);
+            } else if let Some(calm) = next {
+                let (later, passed_over) = replay.pass_over(calm, watched.trader.rhythm_ns());
+                next = Some(later);
+                wakes += passed_over;
             }
         }
         if sample == at {
@@ -96,6 +101,8 @@ struct Watched<T> {
     trader: T,
     tape: Tape,
     looked_ns: i64,
+    /// Nothing happens before this: what was looked at last stays as it is.
+    still_until_ns: i64,
     /// Are orders of ours at the exchange, as far as is known?
     is_busy: bool,
 }
@@ -121,7 +128,8 @@ impl<T: Trader> Trader for Watched<T> {
 
     #[inline]
     fn look_ns(&self) -> i64 {
-        let touch = if self.is_busy { self.looked_ns.saturating_add(LOOK_NS) } else { i64::MAX };
+        let again = self.looked_ns.saturating_add(LOOK_NS).max(self.still_until_ns);
+        let touch = if self.is_busy { again } else { i64::MAX };
         self.tape.next_due().min(touch)
     }
 

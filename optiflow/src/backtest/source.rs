@@ -24,6 +24,8 @@ pub struct Source {
     symbol: SymbolId,
     packer: Packer,
     packed: Vec<Row>,
+    /// Times of the row before, exchange and ours.
+    before: Option<[u64; 2]>,
     passed: Rc<Passed>,
     bar: ProgressBar,
 }
@@ -43,7 +45,7 @@ impl Source {
     /// The rows of `symbol` out of `stored`.
     pub fn new(stored: StoredBlocks, symbol: SymbolId, scale: Scale, compatible: bool, bar: ProgressBar) -> Source {
         let packer = Packer { scale, tick: scale.tick.units(), per_tick: 1.0 / scale.tick.units() as f64, compatible };
-        Source { stored, symbol, packer, packed: Vec::new(), passed: Rc::default(), bar }
+        Source { stored, symbol, packer, packed: Vec::new(), before: None, passed: Rc::default(), bar }
     }
 
     /// What comes by.
@@ -65,7 +67,8 @@ impl Blocks for Source {
             for (row, number) in block.iter().zip(self.passed.rows.get()..) {
                 if row.symbol == self.symbol {
                     count += 1;
-                    let packed = self.packer.push(row, &mut self.packed);
+                    let packed = check_hole(self.before.replace([row.exch.0, row.local.0]), row)
+                        .and_then(|()| self.packer.push(row, &mut self.packed));
                     packed.map_err(|problem| ReplayError::Feed(format!("row {number} of the data: {problem}")))?;
                 }
             }
@@ -196,8 +199,26 @@ const fn nothing(exchange_ns: i64, local_ns: i64) -> MarketRow {
 }
 
 fn time(nanos: u64) -> Result<i64, String> {
-    i64::try_from(nanos).map_err(|_| format!("the time {nanos} is beyond the year 2262"))
+    let time = i64::try_from(nanos).ok().filter(|time| *time <= i64::MAX - HOLE_NS_MAX.cast_signed());
+    time.ok_or_else(|| format!("the time {nanos} is beyond the year 2252"))
 }
+
+/// A time that is years ahead of the one before is a wrong clock, not a pause of the recording.
+fn check_hole(before: Option<[u64; 2]>, row: &StoredRow) -> Result<(), String> {
+    let now = [row.exch.0, row.local.0];
+    let ahead = before.map_or(0, |before| {
+        now.into_iter().zip(before).map(|(now, before)| now.saturating_sub(before)).max().unwrap_or(0)
+    });
+    if ahead <= HOLE_NS_MAX {
+        return Ok(());
+    }
+    let days = ahead / DAY_NS;
+    Err(format!("it comes {days} days after the row before it: one of their times is wrong; leave that row out"))
+}
+
+/// Longest time between two rows: ten years.
+const HOLE_NS_MAX: u64 = 3_650 * DAY_NS;
+const DAY_NS: u64 = 86_400_000_000_000;
 
 #[cfg(test)]
 mod tests {
@@ -248,6 +269,20 @@ mod tests {
             let answer = told(false, kind, side, price);
             assert!(answer.contains(expected), "{kind:?} {side:?} {price}: {answer}");
         }
+    }
+
+    #[test]
+    fn years_between_two_rows_are_a_wrong_clock_and_so_is_the_end_of_time() {
+        let row = |nanos: u64| {
+            let (exch, local, price, qty) = (Nanos(nanos), Nanos(nanos + 1), "1".parse().unwrap(), Qty::from_units(7));
+            let (symbol, kind, side, flags) = (SymbolId(0), StoredKind::Depth, Some(Side::Buy), Flags::BOTH);
+            StoredRow { exch, local, price, qty, id: 0, symbol, kind, side, flags }
+        };
+        let now = 1_700_000_000_000_000_000;
+        assert_eq!(check_hole(Some([now, now + 1]), &row(now + HOLE_NS_MAX)), Ok(()));
+        assert!(check_hole(Some([0, 1]), &row(now)).unwrap_err().contains("19675 days"));
+        let last = packer(false).push(&row(i64::MAX as u64 - 1), &mut Vec::new());
+        assert!(last.unwrap_err().contains("2252"));
     }
 
     #[test]

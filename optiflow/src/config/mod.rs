@@ -167,7 +167,7 @@ pub struct SymbolConfig {
     pub open_orders_max: u32,
     /// How far from mid and mark an order may be priced, ppm.
     pub price_band_ppm: i64,
-    /// How the account must be set up for it.
+    /// How the account must be set up for it; paper trading and backtests have no account that could be.
     pub settings: WantedSettings,
     /// The strategy and its settings.
     pub strategy: StrategyConfig,

@@ -142,7 +142,8 @@ fn listen(house: &House, line: &Line, message: &Message) {
         }
         Message::Pong(payload) => house.with(|exchange, now| exchange.pong(now, line.id, payload)),
         // Pings and closes are answered by the library; binary frames mean nothing here.
-        Message::Ping(_) | Message::Close(_) | Message::Binary(_) | Message::Frame(_) => {}
+        Message::Ping(_) => house.with(|exchange, now| exchange.ping(now, line.id)),
+        Message::Close(_) | Message::Binary(_) | Message::Frame(_) => {}
     }
 }
 

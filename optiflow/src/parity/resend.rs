@@ -5,8 +5,8 @@
 //! position that they were to reduce is the real one; one difference must not breed others.
 
 use optiflow_base::money::{Notional, Qty, Side};
-use optiflow_sim::replay::ladder::Ladder;
 use optiflow_sim::replay::feed::Feed;
+use optiflow_sim::replay::ladder::Ladder;
 use optiflow_sim::replay::latency::Latency;
 use optiflow_sim::replay::local::{Local, Order};
 use optiflow_sim::replay::orders::{Answer, OrderKind, Tells};
@@ -63,7 +63,7 @@ pub fn resend(orders: &[&Own], market: Market, rules: &Rules) -> Result<Resent, 
     let mut mid = None;
     loop {
         // Both books must move on together, or memory holds what lies between them.
-        stride += STRIDE_NS;
+        stride = stride.saturating_add(STRIDE_NS).max(replay.next_ns().saturating_sub(1));
         let at = next.map_or(stride, |next| next.min(stride));
         stride = at;
         let goes_on = replay.advance(at, &mut trader).map_err(failed)?;
@@ -276,7 +276,9 @@ mod tests {
         let queue = "risk-averse".parse::<crate::config::backtest::Queue>().unwrap().estimate().unwrap();
         let rules = Rules { scale: SCALE, queue, partial_fills: true, maker_fee_ppm: 0, taker_fee_ppm: 0, delay_ns: 0 };
         let order = own(Vec::new());
-        for (name, asks_end, expected) in [("whole", None, Some(100.5)), ("torn", Some(3), Some(100.5)), ("never", Some(1), None)] {
+        for (name, asks_end, expected) in
+            [("whole", None, Some(100.5)), ("torn", Some(3), Some(100.5)), ("never", Some(1), None)]
+        {
             assert_eq!(resend(&[&order], market_until(name, asks_end), &rules).unwrap().mid, expected, "{name}");
         }
     }

@@ -4,6 +4,8 @@
 //! end. What connects and reconnects is `wire`.
 
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use optiflow_base::clock::{Clock, Nanos, RealClock};
@@ -16,6 +18,7 @@ use optiflow_oms::binance::rest::RestClient;
 use optiflow_oms::time::ExchangeTime;
 use optiflow_wire::connection::{Connection, Event};
 use optiflow_wire::limits::Limits;
+use optiflow_wire::renewal::{Resolver, SystemLookup};
 use optiflow_wire::transport::TcpDialer;
 
 use super::desk::Desk;
@@ -23,6 +26,7 @@ use super::place::Place;
 use super::snapshots::Snapshots;
 use super::tally::Tally;
 use crate::config::Config;
+use crate::pipeline::start_resolver;
 use crate::problem::Problem;
 
 /// Records the streams of a configuration's symbols.
@@ -31,6 +35,14 @@ pub struct Recorder {
     connections: [Connection<TcpDialer>; Route::ALL.len()],
     desk: Desk,
     care_at: Nanos,
+    /// Ends the thread that looks names up.
+    halt: Arc<AtomicBool>,
+}
+
+impl Drop for Recorder {
+    fn drop(&mut self) {
+        self.halt.store(true, Ordering::Relaxed);
+    }
 }
 
 /// Which connection: the venue delivers each stream on one route only.
@@ -94,13 +106,18 @@ impl Recorder {
         };
         let paths = [public_path(&names, &feed.depth), market_path(&names)];
         let seed = clock.now().0;
-        let connect = |path: &str, seed: u64| -> Result<Connection<TcpDialer>, Problem> {
+        let mut resolver = Resolver::new(SystemLookup, seed);
+        let mut connect = |path: &str, seed: u64| -> Result<Connection<TcpDialer>, Problem> {
             let endpoint = place.streams()?.with_path(path);
+            resolver.serve(&endpoint);
             Ok(Connection::new(endpoint, TcpDialer, Limits::market(), seed))
         };
         let connections = [connect(&paths[0], seed)?, connect(&paths[1], seed.wrapping_add(1))?];
+        let halt = Arc::new(AtomicBool::new(false));
+        let started = start_resolver(resolver, None, clock.clone(), halt.clone());
+        started.map_err(|error| Problem::Failed(format!("starting a thread: {error}")))?;
         let desk = Desk::new(&names, silence, out, file_bytes_max, snapshots);
-        Ok(Recorder { clock, connections, desk, care_at: Nanos(0) })
+        Ok(Recorder { clock, connections, desk, care_at: Nanos(0), halt })
     }
 
     /// Reads what has come, and looks after what is due.

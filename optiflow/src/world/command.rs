@@ -9,10 +9,11 @@ use std::num::NonZero;
 use std::ops::Range;
 use std::path::Path;
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use optiflow_backtest::seeds::plan::Plan;
-use optiflow_backtest::seeds::run::Broken;
+use optiflow_backtest::seeds::lab::Tls;
+use optiflow_backtest::seeds::run::{Broken, run as live};
+use optiflow_backtest::seeds::shrink::{Name, Part};
 
 use super::sums::Sums;
 use super::{crew, tls};
@@ -46,15 +47,17 @@ pub fn run(args: &WorldArgs) -> ExitCode {
 /// Lives the worlds and adds them up.
 pub fn world(args: &WorldArgs) -> Result<Sums, Problem> {
     let tls = tls::both_ends()?;
-    let span = Duration::from_secs(args.minutes * 60);
+    let name = |seed| Name { seed, minutes: args.minutes, without: args.without.clone() };
     let jobs = args.jobs.map(NonZero::get).map_or_else(cores, usize::from);
     let bar = progress::worlds_bar(args.seeds.end - args.seeds.start);
     let (begun, mut sums) = (Instant::now(), Sums { jobs, ..Sums::default() });
-    crew::live(args.seeds.clone(), span, jobs, &tls, |(seed, lived)| {
+    crew::live(args.seeds.clone(), name, jobs, &tls, |(seed, lived)| {
         match lived {
-            Ok(tally) => sums.add(seed, Plan::drawn(seed, span).tls, &tally),
+            Ok(tally) => sums.add(seed, name(seed).plan().tls, &tally),
             Err(broken) => {
-                sums.fail(&broken, replay(seed, args.minutes));
+                let name = name(seed);
+                let smallest = args.shrink.then(|| replay(&shrunk(&name, &broken, &tls)));
+                sums.fail(&broken, replay(&name), smallest);
                 bar.suspend(|| tell(&sums, &broken, args.trail));
             }
         }
@@ -77,8 +80,18 @@ pub fn parse_seeds(text: &str) -> Result<Range<u64>, String> {
     if seeds.is_empty() { Err(wrong()) } else { Ok(seeds) }
 }
 
-fn replay(seed: u64, minutes: u64) -> String {
-    format!("optiflow world --seeds {seed}..{} --minutes {minutes} --trail", seed.saturating_add(1))
+/// Reads the name of something that can be left out of a world.
+pub fn parse_part(text: &str) -> Result<Part, String> {
+    let known = || Part::all().map(Part::name).collect::<Vec<_>>().join(", ");
+    Part::named(text).ok_or_else(|| format!("{text}: nothing of that name is in any world; choose among {}", known()))
+}
+
+fn replay(name: &Name) -> String {
+    format!("optiflow world {name} --trail")
+}
+
+fn shrunk(name: &Name, broken: &Broken, tls: &Tls) -> Name {
+    name.shrunk(broken, |plan| live(plan, Some(tls)))
 }
 
 fn tell(sums: &Sums, broken: &Broken, trail: bool) {
@@ -86,7 +99,7 @@ fn tell(sums: &Sums, broken: &Broken, trail: bool) {
         broken.trail.iter().rev().for_each(|line| say(format_args!("  {line}")));
     }
     if let Some(failure) = sums.failures.last() {
-        say(&failure);
+        say(failure);
     }
 }
 
@@ -117,6 +130,12 @@ fn cores() -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_left_out_is_named() {
+        assert_eq!(parse_part("kills"), Ok(Part::Kills));
+        assert!(parse_part("kill").is_err_and(|why| why.contains("kills") && why.contains("late_reply")));
+    }
 
     #[test]
     fn seeds_are_a_range_that_is_not_empty() {

@@ -53,6 +53,8 @@ pub struct Failure {
     pub what: String,
     /// The command that replays it.
     pub replay: String,
+    /// The command that lives the smallest world that breaks the same rule, where one was sought.
+    pub smallest: Option<String>,
 }
 
 impl Sums {
@@ -82,10 +84,10 @@ impl Sums {
     }
 
     /// Adds a world that broke a rule.
-    pub fn fail(&mut self, broken: &Broken, replay: String) {
+    pub fn fail(&mut self, broken: &Broken, replay: String, smallest: Option<String>) {
         self.seeds += 1;
         let (seed, at) = (broken.seed, broken.at.as_secs_f64());
-        self.failures.push(Failure { seed, at, what: broken.what.clone(), replay });
+        self.failures.push(Failure { seed, at, what: broken.what.clone(), replay, smallest });
     }
 
     /// The end: failures in the order of their seeds.
@@ -97,7 +99,8 @@ impl Sums {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "seed {} at {:.6} s: {}; replay: {}", self.seed, self.at, self.what, self.replay)
+        write!(f, "seed {} at {:.6} s: {}; replay: {}", self.seed, self.at, self.what, self.replay)?;
+        self.smallest.as_ref().map_or(Ok(()), |smallest| write!(f, "; smallest: {smallest}"))
     }
 }
 

@@ -1,5 +1,7 @@
 //! An exchange and an engine as processes of their own, with a database between the engine's lives: for tests that kill.
 
+#![allow(dead_code, reason = "each test needs a part of it")]
+
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -38,14 +40,18 @@ pub struct Engine {
 
 impl Pair {
     pub fn start(name: &str, configuration: &str, faults: Option<&Path>) -> Pair {
+        let faults = faults.map(|faults| ["--faults".to_owned(), faults.display().to_string()]);
+        Pair::start_with(name, configuration, faults.as_ref().map_or(&[], |faults| &faults[..]))
+    }
+
+    /// The same, with such arguments of the exchange.
+    pub fn start_with(name: &str, configuration: &str, args: &[String]) -> Pair {
         let folder = Folder::new(name);
         fs::write(folder.path("engine.toml"), configuration).unwrap();
         let line = PathBuf::from(folder.path("exchange.json"));
         let mut command = Command::new(program());
         command.args(["exchange", "--json", "--folder", &folder.path("keys")]);
-        if let Some(faults) = faults {
-            command.arg("--faults").arg(faults);
-        }
+        command.args(args);
         let process = command.stdout(File::create(&line).unwrap()).spawn().unwrap();
         until("the exchange does not listen", Duration::from_secs(20), || {
             fs::read_to_string(&line).unwrap().contains('\n').then_some(())
@@ -56,6 +62,11 @@ impl Pair {
         let roots = Roots::CaFile(text("ca_file").into());
         let client = RestClient::new(&text("rest"), &roots, Some(Arc::new(key)), ExchangeTime::new()).unwrap();
         Pair { process, line, client, clock: RealClock::new(), folder }
+    }
+
+    /// The engine's next life is configured so.
+    pub fn configure(&self, configuration: &str) {
+        fs::write(self.folder.path("engine.toml"), configuration).unwrap();
     }
 
     pub fn database(&self) -> String {
@@ -88,23 +99,28 @@ impl Pair {
     /// Waits until the engine has written down that a session of its own began.
     pub fn wait_for_session(&self, engine: &mut Engine) {
         let sql = "SELECT max(id) FROM sessions WHERE started_ns > ? HAVING max(id) IS NOT NULL";
-        self.wait_for(engine, "begin", sql);
+        assert!(self.wait_for(engine, Duration::from_secs(200), sql), "the engine does not begin: {}", self.said());
     }
 
-    /// Waits until it has had an order accepted.
-    pub fn wait_for_trading(&self, engine: &mut Engine) {
+    /// Waits until it has had an order accepted; false when that takes longer than `patience`.
+    pub fn wait_for_trading(&self, engine: &mut Engine, patience: Duration) -> bool {
         let sql = "SELECT 1 FROM order_events JOIN orders USING (order_id)
                    JOIN sessions ON sessions.id = orders.session_id AND sessions.id = (SELECT max(id) FROM sessions)
                    WHERE what = 'accepted' AND started_ns > ? LIMIT 1";
-        self.wait_for(engine, "trade", sql);
+        self.wait_for(engine, patience, sql)
     }
 
-    fn wait_for(&self, engine: &mut Engine, what: &str, sql: &str) {
-        until(&format!("the engine does not {what}"), Duration::from_secs(200), || {
+    fn wait_for(&self, engine: &mut Engine, patience: Duration, sql: &str) -> bool {
+        let deadline = Instant::now() + patience;
+        while self.number(sql, engine.began).is_none() {
             let ended = engine.process.try_wait().unwrap();
             assert!(ended.is_none(), "the engine ended by itself: {}", self.said());
-            self.number(sql, engine.began).map(drop)
-        });
+            if Instant::now() >= deadline {
+                return false;
+            }
+            std::thread::sleep(LOOK_EVERY);
+        }
+        true
     }
 
     /// A client may use a weight of 2,400 a minute, and an engine that begins does not know what the one before it used.
@@ -151,11 +167,17 @@ impl Pair {
 
     /// All fills by the database.
     pub fn written(&self) -> Fills {
+        self.written_in("BTCUSDT")
+    }
+
+    /// All fills in a symbol by the database.
+    pub fn written_in(&self, symbol: &str) -> Fills {
         let connection = rusqlite::Connection::open(self.database()).unwrap();
         let sql =
-            "SELECT trade_id, client_id, fills.side, fills.price, fills.qty FROM fills JOIN orders USING (order_id)";
+            "SELECT trade_id, client_id, fills.side, fills.price, fills.qty FROM fills JOIN orders USING (order_id)
+                   WHERE fills.symbol = ?";
         let mut statement = connection.prepare(sql).unwrap();
-        let rows = statement.query_map([], |row| {
+        let rows = statement.query_map([symbol], |row| {
             let [client, side]: [String; 2] = [row.get(1)?, row.get(2)?];
             let [price, qty]: [i64; 2] = [row.get(3)?, row.get(4)?];
             Ok((row.get(0)?, format!("{client} {side} {qty} at {price}")))

@@ -48,6 +48,20 @@ fn exposure_moves_from_orders_to_position_and_is_released_only_by_an_end() {
 }
 
 #[test]
+fn a_fill_told_before_an_exit_s_may_have_come_after_it() {
+    let mut exposure = Exposure::new(&[8]);
+    exposure.adopt(SYMBOL, Qty::from_units(-8));
+    exposure.reserve(SYMBOL, &order(1, Side::Buy, 3, false));
+    exposure.reserve(SYMBOL, &order(2, Side::Buy, 8, true));
+    assert_eq!(worst(&exposure), (3, 8), "the exit closes what is held, no more");
+    exposure.follow(&fill(1, 3));
+    exposure.follow(&event(1, OrderChange::Done));
+    assert_eq!(worst(&exposure), (3, 5), "if the exit filled first, the three opened a position");
+    exposure.follow(&event(2, OrderChange::Expired));
+    assert_eq!(worst(&exposure), (0, 5), "it did not");
+}
+
+#[test]
 fn a_modified_order_is_exposure_by_the_worse_of_both_terms_until_it_is_told() {
     let terms = |price, qty| Terms { price: Price::from_units(price), qty: Qty::from_units(qty) };
     let told = |price, qty, asked| {

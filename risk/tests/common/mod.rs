@@ -283,6 +283,19 @@ impl World {
     pub fn cancel(&mut self, order: OrderId) -> String {
         self.ask(Action::Cancel(order))
     }
+
+    /// Wants to modify an order that does not exist: denied, and nothing else comes of it.
+    pub fn amend_nothing(&mut self) {
+        let intent = self.amending_nothing();
+        assert_eq!(self.ask(intent.action), "BadOrderId");
+    }
+
+    /// The intent of [`World::amend_nothing`].
+    pub fn amending_nothing(&self) -> Intent {
+        let order = OrderId::new(EPOCH, u32::MAX);
+        let action = Action::Modify { order, price: price("29999.9"), qty: qty("0.002") };
+        Intent { symbol: SYMBOL, action, caused: self.now, decided: self.now }
+    }
 }
 
 pub fn price(text: &str) -> Price {

@@ -120,6 +120,8 @@ impl Exchange {
     /// The answer to send instead of the upgrade.
     pub fn open(&mut self, now: Nanos, conn: ConnId, path_and_query: &str, peer: IpAddr) -> Result<(), Response> {
         self.advance(now);
+        let counted = self.house.limits.connect(now, peer);
+        counted.map_err(|error| self.house.response(now, peer, None, Err(error)))?;
         let (path, query) = path_and_query.split_once('?').unwrap_or((path_and_query, ""));
         if path == WS_API_PATH {
             let charged = self.house.limits.spend(now, peer, HANDSHAKE_WEIGHT);
@@ -144,10 +146,25 @@ impl Exchange {
     /// A pong arrived.
     pub fn pong(&mut self, now: Nanos, conn: ConnId, payload: &[u8]) {
         if self.sessions.has(conn) {
-            self.sessions.pong(conn, payload);
+            self.sessions.pong(now, conn, payload);
         } else {
             self.house.desk.streams.pong(now, conn, payload);
         }
+    }
+
+    /// A ping arrived; whoever carries the frames answers it.
+    pub fn ping(&mut self, now: Nanos, conn: ConnId) {
+        if self.sessions.has(conn) {
+            self.sessions.ping(now, conn);
+        } else {
+            self.house.desk.streams.ping(now, conn);
+        }
+    }
+
+    /// How often somebody asked too much of it beside requests: connections that it refused because there were too many
+    /// attempts, connections that it closed because they sent too many messages.
+    pub const fn floods(&self) -> (u64, u64) {
+        (self.house.limits.connections_refused(), self.sessions.flooded() + self.house.desk.streams.flooded())
     }
 
     /// The connection is gone.

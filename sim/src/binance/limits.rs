@@ -18,6 +18,8 @@ pub struct Limits {
     peers: BTreeMap<IpAddr, Peer>,
     orders_ten_seconds: Counter,
     orders_minute: Counter,
+    /// Connections that were refused because there were too many attempts.
+    connections_refused: u64,
 }
 
 /// What one address used.
@@ -25,6 +27,8 @@ pub struct Limits {
 struct Peer {
     weight: Counter,
     funding: Counter,
+    /// Attempts to open a WebSocket connection.
+    connections: Counter,
     refusals: Counter,
     banned_until: Nanos,
     bans: u32,
@@ -32,7 +36,7 @@ struct Peer {
 
 /// A count within the running window of the clock.
 #[derive(Clone, Copy, Debug, Default)]
-struct Counter {
+pub(super) struct Counter {
     window: u64,
     used: u32,
 }
@@ -72,6 +76,24 @@ impl Limits {
             return Ok(());
         }
         Err(peer.refuse(now, address, ApiError::too_many_requests(FUNDING_FIVE_MINUTES, end_of(now, FIVE_MINUTES))))
+    }
+
+    /// Counts an attempt to open a WebSocket connection. What Binance answers to one too many is not documented; the
+    /// words are those of too many requests.
+    pub fn connect(&mut self, now: Nanos, address: IpAddr) -> Result<(), ApiError> {
+        let peer = self.peer(now, address);
+        if peer.connections.add(now, FIVE_MINUTES, 1) <= CONNECTIONS_FIVE_MINUTES {
+            return Ok(());
+        }
+        let refusal = ApiError::too_many_requests(CONNECTIONS_FIVE_MINUTES, end_of(now, FIVE_MINUTES));
+        let refusal = peer.refuse(now, address, refusal);
+        self.connections_refused += 1;
+        Err(refusal)
+    }
+
+    /// How many connections were refused for too many attempts.
+    pub const fn connections_refused(&self) -> u64 {
+        self.connections_refused
     }
 
     /// Counts orders of the account: refused, and not counted, when a window is full.
@@ -155,7 +177,7 @@ impl Counter {
         if self.window == now.0 / nanos_of(span) { self.used } else { 0 }
     }
 
-    fn add(&mut self, now: Nanos, span: Duration, amount: u32) -> u32 {
+    pub(super) fn add(&mut self, now: Nanos, span: Duration, amount: u32) -> u32 {
         let used = self.used(now, span).saturating_add(amount);
         *self = Counter { window: now.0 / nanos_of(span), used };
         used
@@ -208,6 +230,8 @@ pub const NOT_COUNTED: i64 = -1;
 const WEIGHT_MINUTE: u32 = 2_400;
 /// Calls of the funding endpoints of one address in five minutes.
 const FUNDING_FIVE_MINUTES: u32 = 500;
+/// WebSocket connections that an address may try to open in five minutes.
+const CONNECTIONS_FIVE_MINUTES: u32 = 300;
 /// Orders of the account in ten seconds.
 const ORDERS_TEN_SECONDS: u32 = 300;
 /// Orders of the account in one minute.

@@ -13,6 +13,7 @@ use optiflow_base::clock::Nanos;
 
 use super::exchange::House;
 use super::faults::{Asked, Lie, dribble};
+use super::limits::Counter;
 use super::params::Params;
 use super::{ConnId, Outgoing};
 
@@ -24,6 +25,8 @@ mod methods;
 pub struct Sessions {
     sessions: BTreeMap<ConnId, Session>,
     outgoing: VecDeque<(ConnId, Outgoing)>,
+    /// Connections that were closed because they sent too many pings and pongs.
+    flooded: u64,
 }
 
 /// One connection.
@@ -38,6 +41,8 @@ struct Session {
     /// The last ping, and when the oldest one that was not answered was sent.
     ping: Vec<u8>,
     unanswered: Option<Nanos>,
+    /// Pings and pongs in this second.
+    controls: Counter,
 }
 
 /// Who logged on, and when.
@@ -59,6 +64,7 @@ impl Sessions {
             next_ping: now + PING_INTERVAL,
             ping: Vec::new(),
             unanswered: None,
+            controls: Counter::default(),
         };
         let replaced = self.sessions.insert(conn, session);
         assert!(replaced.is_none(), "connection ids are never used twice");
@@ -99,10 +105,26 @@ impl Sessions {
     }
 
     /// A pong arrived; one that answers no ping counts for nothing.
-    pub fn pong(&mut self, conn: ConnId, payload: &[u8]) {
+    pub fn pong(&mut self, now: Nanos, conn: ConnId, payload: &[u8]) {
+        self.ping(now, conn);
         if let Some(session) = self.sessions.get_mut(&conn).filter(|session| session.ping == payload) {
             session.unanswered = None;
         }
+    }
+
+    /// A ping arrived, or anything that counts like one; requests have their weight instead.
+    pub fn ping(&mut self, now: Nanos, conn: ConnId) {
+        let Some(session) = self.sessions.get_mut(&conn) else { return };
+        if session.controls.add(now, Duration::from_secs(1), 1) > CONTROLS_SECOND {
+            self.flooded += 1;
+            self.closed(conn);
+            self.outgoing.push_back((conn, Outgoing::Close { code: 1008, reason: "Too many requests".to_owned() }));
+        }
+    }
+
+    /// How many connections were closed because they sent too many pings and pongs.
+    pub const fn flooded(&self) -> u64 {
+        self.flooded
     }
 
     /// Forgets a connection that is gone; says whether it was one of ours.
@@ -151,6 +173,8 @@ impl Sessions {
 const PING_INTERVAL: Duration = Duration::from_secs(3 * 60);
 /// How long a ping may stay without its pong.
 const PONG_TIMEOUT: Duration = Duration::from_secs(10 * 60);
+/// Pings and pongs that a connection may send in a second.
+const CONTROLS_SECOND: u32 = 5;
 /// How long a connection may last.
 const LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -181,11 +205,11 @@ mod tests {
         assert_eq!(sessions.next_due(), Some(minute(3)));
         sessions.advance(minute(3));
         assert_eq!(log(&mut sessions), ["1 ping 180000", "2 ping 180000"]);
-        sessions.pong(ConnId(1), b"180000");
-        sessions.pong(ConnId(2), b"something else");
+        sessions.pong(minute(3), ConnId(1), b"180000");
+        sessions.pong(minute(3), ConnId(2), b"something else");
         for minutes in [6, 9, 12] {
             sessions.advance(minute(minutes));
-            sessions.pong(ConnId(1), (minutes * 60_000).to_string().as_bytes());
+            sessions.pong(minute(minutes), ConnId(1), (minutes * 60_000).to_string().as_bytes());
         }
         log(&mut sessions);
         assert_eq!(sessions.next_due(), Some(minute(13)));

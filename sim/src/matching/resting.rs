@@ -138,7 +138,7 @@ impl Resting {
         };
         if gone > Qty::ZERO && !rules.late_trades.is_zero() {
             self.forget_shrunk(at, rules);
-            self.shrunk.push_back(Shrunk { at, qty: gone });
+            self.note_shrunk(Shrunk { at, qty: gone });
         }
     }
 
@@ -177,6 +177,15 @@ impl Resting {
         rest
     }
 
+    /// When there are too many to tell apart, the latest become one.
+    fn note_shrunk(&mut self, shrunk: Shrunk) {
+        let is_full = self.shrunk.len() == SHRUNK_MAX;
+        match self.shrunk.back_mut().filter(|_| is_full) {
+            Some(latest) => *latest = Shrunk { qty: latest.qty + shrunk.qty, ..shrunk },
+            None => self.shrunk.push_back(shrunk),
+        }
+    }
+
     fn forget_shrunk(&mut self, at: Nanos, rules: &MatchingRules) {
         let is_old = |shrunk: &Shrunk| at > shrunk.at + rules.late_trades;
         while self.shrunk.front().is_some_and(is_old) {
@@ -193,4 +202,27 @@ fn float(qty: Qty) -> f64 {
 /// What a model has ahead, as a quantity; what a trade left beyond is not ahead.
 fn whole(front: f64) -> Qty {
     Qty::from_units((front.max(0.0) * UNITS as f64).round() as i64)
+}
+
+/// What a book took off the queue within the time in which a trade may tell of it, told apart.
+const SHRUNK_MAX: usize = 1_024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_queue_that_shrinks_without_end_is_remembered_in_bounded_memory_and_in_full() {
+        let (rules, price) = (MatchingRules::default(), Price::from_units(1));
+        assert!(!rules.late_trades.is_zero());
+        let shown = 5_000;
+        let one = Qty::from_units(1);
+        let mut resting =
+            Resting::new(1, price, one, Qty::from_units(shown), Queueing::Model(QueueModel::RiskAverse), 0);
+        for left in (0..shown).rev() {
+            resting.see(Nanos(1), Qty::from_units(left), || true, &rules);
+        }
+        assert_eq!(resting.shrunk.len(), SHRUNK_MAX);
+        assert_eq!(resting.shrunk.iter().map(|shrunk| shrunk.qty).sum::<Qty>(), Qty::from_units(shown));
+    }
 }

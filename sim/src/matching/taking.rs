@@ -41,6 +41,21 @@ pub enum Step {
     ExpireTaker,
 }
 
+/// The own order at the front of its side, as a taker meets it.
+#[derive(Clone, Copy, Debug)]
+struct Front {
+    order: u64,
+    price: Price,
+    left: Qty,
+    ahead: Qty,
+}
+
+impl Front {
+    fn of(resting: &Resting) -> Front {
+        Front { order: resting.order, price: resting.price, left: resting.left, ahead: resting.ahead() }
+    }
+}
+
 impl Queue {
     /// The best price at which a taker on `side` finds something displayed and not yet taken.
     pub fn best(&self, book: &Book, side: Side) -> Option<Price> {
@@ -73,22 +88,22 @@ impl Queue {
         while !left.is_zero() {
             let side = take.side.opposite();
             let level = self.liquidity(book, take.side).next();
-            let own = self.side(side).first().filter(|_| take.self_trade.is_some()).cloned();
+            let own = self.side(side).first().filter(|_| take.self_trade.is_some()).map(Front::of);
             let within = |price: Price| take.limit.is_none_or(|limit| take.side.reaches(limit, price));
             let level = level.filter(|level| within(level.price));
             let own = own.filter(|own| within(own.price));
-            let (price, mut available) = match (level, &own) {
+            let (price, mut available) = match (level, own) {
                 (None, None) => break,
                 (Some(level), None) => (level.price, level.qty),
                 (Some(level), Some(own)) if level.price == own.price => {
-                    (level.price, level.qty.min(self.lots_ahead(own)))
+                    (level.price, level.qty.min(self.lots_ahead(own.ahead)))
                 }
                 (Some(level), Some(own)) if side.reaches(level.price, own.price) => (level.price, level.qty),
                 (None | Some(_), Some(own)) => (own.price, Qty::ZERO),
             };
             available = available.min(left);
             if let Some(own) = own.filter(|_| available.is_zero()) {
-                match self.meet_own(&own, take, left, steps) {
+                match self.meet_own(own, take, left, steps) {
                     Some(traded) => left -= traded,
                     None => break,
                 }
@@ -105,13 +120,12 @@ impl Queue {
     }
 
     /// What is ahead of an own order, in whole lots: an estimate may be any fraction.
-    fn lots_ahead(&self, own: &Resting) -> Qty {
-        let ahead = own.ahead();
+    fn lots_ahead(&self, ahead: Qty) -> Qty {
         Qty::from_units(ahead.units() - ahead.units() % self.lot.units())
     }
 
     /// Meets the own order at the front: returns what traded, `None` when the taker goes no further.
-    fn meet_own(&mut self, own: &Resting, take: Take, left: Qty, steps: &mut Vec<Step>) -> Option<Qty> {
+    fn meet_own(&mut self, own: Front, take: Take, left: Qty, steps: &mut Vec<Step>) -> Option<Qty> {
         let side = take.side.opposite();
         match take.self_trade? {
             SelfTrade::None => {

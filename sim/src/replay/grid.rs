@@ -56,6 +56,8 @@ pub struct Grid {
     asks: Vec<Wanted>,
     cancels: Vec<u64>,
     quiet: Option<Look>,
+    /// The last wake asked for something.
+    asked: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,6 +93,7 @@ impl Grid {
             asks: Vec::with_capacity(config.levels),
             cancels: Vec::with_capacity(LEVELS_MAX),
             quiet: None,
+            asked: false,
         }
     }
 
@@ -163,6 +166,7 @@ impl Trader for Grid {
     fn wake(&mut self, desk: &mut Desk<'_>) -> Option<i64> {
         let next = Some(desk.now() + self.config.period_ns);
         desk.forget_ended();
+        self.asked = false;
         let local = desk.local();
         let (Some(best_bid), Some(best_ask)) = (local.book().best(Side::Buy), local.book().best(Side::Sell)) else {
             return next;
@@ -183,8 +187,13 @@ impl Trader for Grid {
             return next;
         }
         self.want(bid, ask, step, position);
-        self.quiet = if self.ask_for(desk) { None } else { Some(look) };
+        self.asked = self.ask_for(desk);
+        self.quiet = if self.asked { None } else { Some(look) };
         next
+    }
+
+    fn rhythm_ns(&self) -> Option<i64> {
+        (!self.asked).then_some(self.config.period_ns)
     }
 }
 

@@ -40,6 +40,13 @@ pub trait Trader {
     /// same time again: what comes of its requests at once happens before.
     fn wake(&mut self, desk: &mut Desk<'_>) -> Option<i64>;
 
+    /// How far apart its wakes are, if one before which nothing has happened since the last would ask for nothing: such
+    /// wakes may be passed over.
+    #[inline]
+    fn rhythm_ns(&self) -> Option<i64> {
+        None
+    }
+
     /// Called for every answer, at its time, after it was booked.
     fn answer(&mut self, _answer: &Answer, _local: &Local) {}
 
@@ -128,6 +135,11 @@ pub fn run(config: &ReplayConfig, feed: Feed<'_>, trader: &mut impl Trader) -> R
         }
         wakes += 1;
         next = trader.wake(&mut replay.desk());
+        if let (Some(calm), Some(rhythm)) = (next, trader.rhythm_ns()) {
+            let (later, passed_over) = replay.pass_over(calm, Some(rhythm));
+            next = Some(later);
+            wakes += passed_over;
+        }
         assert!(next.is_none_or(|next| next >= at), "a trader never asks for an earlier time");
     }
     replay.advance(i64::MAX, trader)?;
@@ -207,6 +219,19 @@ impl<'a> Replay<'a> {
         let alarm = if self.exchange_at.is_ended() { i64::MAX } else { self.venue.alarm_ns() };
         let messages = self.links.next_arrival().into_iter().chain(self.links.next_home()).min();
         rows.min(alarm).min(messages.unwrap_or(i64::MAX))
+    }
+
+    /// The last of the wakes at `next`, a rhythm later, and so on, before which nothing happens at all; and how many come
+    /// before that one.
+    pub fn pass_over(&self, next: i64, rhythm_ns: Option<i64>) -> (i64, u64) {
+        let Some(rhythm_ns) = rhythm_ns.filter(|rhythm_ns| *rhythm_ns > 0) else { return (next, 0) };
+        let until = self.next_ns();
+        if until == i64::MAX || until <= next {
+            return (next, 0);
+        }
+        let count = (until - 1).abs_diff(next) / rhythm_ns.unsigned_abs();
+        let later = count.cast_signed().checked_mul(rhythm_ns).and_then(|span| next.checked_add(span));
+        later.map_or((next, 0), |later| (later, count))
     }
 
     /// The exchange's side, which no trader may see.

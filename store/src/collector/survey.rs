@@ -75,7 +75,7 @@ pub(crate) fn survey(path: &Path, progress: &mut dyn FnMut(u64)) -> Result<Surve
 
 /// Refuses files that hold the same stream of the same symbol at the same time: everything in it would count twice.
 pub(crate) fn check_overlaps(inputs: &[PathBuf], surveys: &[Survey]) -> Result<(), StoreError> {
-    let mut spans: BTreeMap<(&str, usize), Vec<(Nanos, Nanos, usize)>> = BTreeMap::new();
+    let mut spans: BTreeMap<(&str, usize), Vec<Span>> = BTreeMap::new();
     for (index, survey) in surveys.iter().enumerate().filter(|(_, survey)| !survey.is_unsorted) {
         for (symbol, mentions) in &survey.symbols {
             for (stream, span) in mentions.spans.iter().enumerate() {
@@ -154,7 +154,7 @@ impl Leads {
             return;
         }
         self.first.sort_unstable();
-        let usual_ns = self.first.get(self.first.len() / 2).map_or(0, |median| (*median).max(0));
+        let usual_ns = self.first.get(self.first.len().saturating_sub(1) / 2).map_or(0, |median| (*median).max(0));
         let limit_ns = usual_ns.saturating_add(WINDOW_NS as i64);
         self.limit_ns = Some(limit_ns);
         self.greatest_ns = self.first.iter().copied().filter(|lead_ns| *lead_ns <= limit_ns).max();
@@ -172,8 +172,39 @@ impl Leads {
     }
 }
 
+/// First and last local time in a file, and its number.
+type Span = (Nanos, Nanos, usize);
+
 /// Streams that are compared between files, as an error calls them.
 const STREAMS: [&str; 4] = ["depth", "trades", "best prices", "mark prices"];
 /// Lines whose median says how far the recorder's clock is off.
 const LEADS_FIRST: usize = 1001;
 const PROGRESS_LINES: u64 = 4096;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_few_absurd_times_do_not_say_how_far_the_clock_is_off() {
+        let (second, day) = (1_000_000_000, 86_400_000_000_000);
+        let table: &[(&[i64], Option<i64>, i64)] = &[
+            (&[], None, 10),
+            (&[-5 * second, 30 * day], Some(-5), 10),
+            (&[30 * day, 2 * second, 3 * second, i64::MAX - second, second], Some(3), 13),
+            (&[3_600 * second, 3_601 * second, 3_599 * second], Some(3_601), 3_610),
+            (&[-60 * second, -61 * second, second], Some(1), 10),
+        ];
+        for (leads, greatest, limit) in table {
+            let mut told = Leads::default();
+            leads.iter().for_each(|lead_ns| told.note(*lead_ns));
+            told.settle();
+            let answer = (told.greatest_ns().map(|greatest| greatest / second), told.limit_ns() / second);
+            assert_eq!(answer, (*greatest, *limit), "{leads:?}");
+        }
+        let mut told = Leads::default();
+        (0..LEADS_FIRST).for_each(|_| told.note(0));
+        [day, 2 * second, day].iter().for_each(|lead_ns| told.note(*lead_ns));
+        assert_eq!(told.greatest_ns(), Some(2 * second), "far down too");
+    }
+}

@@ -27,8 +27,9 @@ impl<D: Dialer> Connection<D> {
             }
         }
         let State::Up(up) = &mut self.state else { return Step::Idle };
-        let keepalive = &mut up.keepalive;
-        let pumped = pump(&mut up.channel, &mut self.inbox, &mut self.outbox, |pong| keepalive.pong(now, pong));
+        let (keepalive, pace, outbox) = (&mut up.keepalive, &mut up.pace, &mut self.outbox);
+        let on_ping = |ping: &[u8]| pace.pinged(now, ping, outbox);
+        let pumped = pump(&mut up.channel, &mut self.inbox, on_ping, |pong| keepalive.pong(now, pong));
         up.flush(&mut self.outbox);
         match pumped {
             Pumped::Message(range) => Step::Text(range),
@@ -53,7 +54,8 @@ impl<D: Dialer> Connection<D> {
             channel.farewell();
             return self.down(now, reason);
         }
-        let pumped = pump(channel, &mut self.inbox, &mut self.outbox, |_| {});
+        // Our close frame was the last.
+        let pumped = pump(channel, &mut self.inbox, |_| {}, |_| {});
         // When writing fails, reading ends soon, and the deadline is there anyway.
         let _ = flush(channel, &mut self.outbox);
         match pumped {
@@ -90,10 +92,15 @@ impl<D: Dialer> Connection<D> {
             }
             return Some(Step::Working);
         }
+        if up.pace.answer(now, &mut self.outbox) {
+            up.flush(&mut self.outbox);
+            return Some(Step::Working);
+        }
         match up.keepalive.due(now) {
             Due::Nothing => None,
             Due::Ping(payload) => {
                 // Without room the peer has not read for long; the ping counts as sent and its deadline runs.
+                up.pace.ping(now);
                 let _ = self.outbox.ping(&payload);
                 up.flush(&mut self.outbox);
                 Some(Step::Working)
@@ -196,14 +203,14 @@ enum Pumped {
 fn pump<S: Read + Write>(
     channel: &mut Channel<S>,
     inbox: &mut Inbox,
-    outbox: &mut Outbox,
+    mut on_ping: impl FnMut(&[u8]),
     mut on_pong: impl FnMut(&[u8]),
 ) -> Pumped {
     let mut has_read = false;
     for _ in 0..CONTROL_FRAMES_PER_POLL_MAX {
         match inbox.decode() {
             Ok(Some(Incoming::Message(range))) => return Pumped::Message(range),
-            Ok(Some(Incoming::Ping(range))) => outbox.pong(inbox.bytes(range)),
+            Ok(Some(Incoming::Ping(range))) => on_ping(inbox.bytes(range)),
             Ok(Some(Incoming::Pong(range))) => on_pong(inbox.bytes(range)),
             Ok(Some(Incoming::Close(code))) => return Pumped::PeerClosed(code),
             Err(violation) => return Pumped::Violated(violation),
@@ -263,7 +270,8 @@ fn wait_after(reason: Down) -> After {
         | Down::Write(_)
         | Down::Violation(_)
         | Down::PongTimeout
-        | Down::Entropy => After::Failure(Duration::ZERO),
+        | Down::Entropy
+        | Down::PutOff => After::Failure(Duration::ZERO),
     }
 }
 
@@ -277,3 +285,39 @@ const CONTROL_FRAMES_PER_POLL_MAX: u32 = 64;
 const BUSY_POLLS_MAX: u32 = 10_000;
 /// Longest `Retry-After` that is believed: the longest ban that Binance gives.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(3 * 24 * 3600);
+
+#[cfg(test)]
+mod tests {
+    use super::super::Event;
+    use super::super::keepalive::Keepalive;
+    use super::super::pace::Pace;
+    use super::*;
+    use crate::endpoint::Endpoint;
+    use crate::limits::Limits;
+    use crate::transport::memory::{MemoryDialer, PipeOptions};
+
+    #[test]
+    fn a_connection_whose_key_is_worn_is_replaced_in_order() {
+        let addresses = vec!["127.0.0.1:9001".parse().unwrap()];
+        let endpoint = Endpoint {
+            host: "localhost".to_owned(),
+            port: 9001,
+            addresses,
+            path: "/".to_owned(),
+            tls: None,
+            renewal: None,
+        };
+        let (limits, now) = (Limits::orders(), Nanos(1));
+        let dialer = MemoryDialer::new(PipeOptions::default());
+        let channel = Channel::worn(dialer.clone().dial(endpoint.addresses[0]).unwrap());
+        let mut connection = Connection::new(endpoint, dialer.clone(), limits.clone(), 1);
+        let keepalive = Keepalive::new(now, limits.ping_interval, limits.pong_timeout);
+        let pace = Pace::new(limits.messages_per_second);
+        let rotate_at = now + limits.lifetime;
+        connection.state =
+            State::Up(Up { channel, keepalive, pace, since: now, rotate_at, busy_polls: 0, write_failed: None });
+        assert_eq!(connection.poll(now), Event::Working);
+        assert!(dialer.accept().unwrap().1.waiting() > 0, "the peer is told with a close frame");
+        assert_eq!(connection.poll(now + limits.close_timeout), Event::Down(Down::Rotated));
+    }
+}

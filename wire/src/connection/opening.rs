@@ -5,6 +5,7 @@ use std::io::{Read, Write};
 use optiflow_base::clock::Nanos;
 
 use super::flow::flush;
+use super::pace::Pace;
 use super::{Connection, State, Step, Up};
 use crate::channel::{Channel, Got};
 use crate::connection::keepalive::Keepalive;
@@ -20,6 +21,9 @@ impl<D: Dialer> Connection<D> {
         {
             self.address = 0;
         }
+        if let Some(step) = self.put_off(now) {
+            return step;
+        }
         let address = self.endpoint.addresses[self.address % self.endpoint.addresses.len()];
         if self.outbox.pool_mut().refill().is_err() {
             return self.down(now, Down::Entropy);
@@ -31,6 +35,18 @@ impl<D: Dialer> Connection<D> {
             }
             Err(error) => self.down(now, Down::Connect(error.kind())),
         }
+    }
+
+    /// Waits when the process has made too many attempts lately; says so once.
+    fn put_off(&mut self, now: Nanos) -> Option<Step> {
+        let attempts = self.limits.attempts.as_ref()?;
+        let Err(until) = attempts.take(now, self.limits.attempts_left) else {
+            self.is_put_off = false;
+            return None;
+        };
+        self.state = State::Waiting { until };
+        let was_told = std::mem::replace(&mut self.is_put_off, true);
+        Some(if was_told { Step::Idle } else { Step::Down(Down::PutOff) })
     }
 
     pub(super) fn step_dialing(&mut self, now: Nanos) -> Step {
@@ -117,6 +133,7 @@ impl<D: Dialer> Connection<D> {
         self.state = State::Up(Up {
             channel,
             keepalive: Keepalive::new(now, self.limits.ping_interval, self.limits.pong_timeout),
+            pace: Pace::new(self.limits.messages_per_second),
             since: now,
             rotate_at: now + self.limits.lifetime + jitter,
             busy_polls: 0,

@@ -12,6 +12,7 @@ use optiflow_wire::endpoint::Endpoint;
 use optiflow_wire::limits::Limits;
 pub use optiflow_wire::transport::memory::Pipe;
 use optiflow_wire::transport::memory::{Chop, MemoryDialer, PipeOptions};
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, ServerConfig, ServerConnection, StreamOwned, SupportedProtocolVersion};
 use tungstenite::handshake::server::{NoCallback, ServerHandshake};
@@ -145,12 +146,22 @@ pub fn certificate(name: &str, versions: &[&'static SupportedProtocolVersion]) -
 }
 
 pub fn certificate_of(params: rcgen::CertificateParams, versions: &[&'static SupportedProtocolVersion]) -> Certificate {
+    certificate_with(params, versions, |_| {})
+}
+
+/// A certificate whose server is set up by hand.
+pub fn certificate_with(
+    params: rcgen::CertificateParams,
+    versions: &[&'static SupportedProtocolVersion],
+    set_up: impl FnOnce(&mut CryptoProvider),
+) -> Certificate {
     let key_pair = rcgen::KeyPair::generate().unwrap();
     let made = params.self_signed(&key_pair).unwrap();
     let key = PrivateKeyDer::try_from(key_pair.serialize_der()).unwrap();
     let chain: Vec<CertificateDer<'static>> = vec![made.der().clone()];
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let server = ServerConfig::builder_with_provider(provider)
+    let mut provider = rustls::crypto::ring::default_provider();
+    set_up(&mut provider);
+    let server = ServerConfig::builder_with_provider(Arc::new(provider))
         .with_protocol_versions(versions)
         .unwrap()
         .with_no_client_auth()

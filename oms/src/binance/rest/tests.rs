@@ -175,6 +175,20 @@ fn base_urls_and_authorities_are_checked_at_once() {
 }
 
 #[test]
+fn a_host_is_looked_up_once_for_many_calls() {
+    let (base, _seen) = server(vec![answer("200 OK", "", "{}"); 3]);
+    let (mut client, clock) = (client(&base.replace("127.0.0.1", "localhost")), VirtualClock::default());
+    let ping = call(Method::Get, "/fapi/v1/ping", "", Auth::Open);
+    assert_eq!(client.names.renew_at(), Nanos(0), "not before it is needed");
+    let mut renewals = Vec::new();
+    for _ in 0..3 {
+        assert_eq!(client.perform(&ping, &clock).status, 200);
+        renewals.push(client.names.renew_at());
+    }
+    assert!(renewals[0] > Nanos(0) && renewals.iter().all(|at| *at == renewals[0]), "{renewals:?}");
+}
+
+#[test]
 fn base64_signatures_travel_percent_encoded() {
     let mut url = String::new();
     percent_encode("3s/G+Q==", &mut url);

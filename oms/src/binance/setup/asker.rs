@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use optiflow_base::clock::{Clock, Nanos};
+use optiflow_base::clock::{Clock, Nanos, nanos_of};
 use optiflow_base::rest::{Auth, Method, RestCall, RestReply};
 use serde::de::DeserializeOwned;
 
@@ -96,6 +96,16 @@ impl<'a, C: Clock> Asker<'a, C> {
         self.ask(&call(Method::Post, path, query, Auth::Signed, 1)).map(drop)
     }
 
+    /// Lets time pass, and says for what.
+    pub(super) fn wait(&mut self, wait: &Wait<'_>) -> Result<(), OmsError> {
+        if (self.pause)(wait) { Ok(()) } else { Err(OmsError::Stopped) }
+    }
+
+    /// What time it is here.
+    pub(super) fn now(&self) -> Nanos {
+        self.clock.now()
+    }
+
     /// Measures the exchange's clock: the sample with the shortest round trip decides.
     pub(super) fn measure_clock(&mut self) -> Result<(), OmsError> {
         let mut best: Option<TimeSample> = None;
@@ -117,7 +127,8 @@ impl<'a, C: Clock> Asker<'a, C> {
     /// the exchange allows it.
     fn span(&mut self, failures: u32, allowed: Option<Nanos>) -> Duration {
         let whole = (WAIT_FIRST * 2u32.pow(failures.min(DOUBLINGS_MAX))).min(WAIT_MAX);
-        let wanted = whole.mul_f64(0.5 + 0.5 * self.random.f64());
+        let half = whole / 2;
+        let wanted = half + Duration::from_nanos(self.random.u64(..=nanos_of(half)));
         let now = self.clock.now();
         let asked = allowed.filter(|until| *until > now).map_or(0, |until| until.since(now));
         wanted.max(Duration::from_nanos(asked))

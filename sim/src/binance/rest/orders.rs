@@ -92,9 +92,8 @@ fn forced(desk: &mut Desk, now: Nanos, params: &Params) -> Answer {
     let wants_liquidations = params.optional("autoCloseType")?.is_none_or(|kind| kind == "LIQUIDATION");
     let limit = params.limit(50, 100)?;
     let (start, end) = week(now, params, 7, false)?;
-    let wanted = |order: &&Order| {
-        wants_liquidations && order.liquidates && (start..=end).contains(&order.created.millis())
-    };
+    let wanted =
+        |order: &&Order| wants_liquidations && order.liquidates && (start..=end).contains(&order.created.millis());
     let mut orders: Vec<&Order> = symbols.flat_map(|symbol| desk.core.all_orders(symbol)).filter(wanted).collect();
     orders.sort_by_key(|order| order.id);
     json::text(&rows(desk, page(orders, limit, params.has("startTime"))))

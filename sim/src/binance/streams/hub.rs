@@ -25,6 +25,8 @@ pub struct Hub {
     market: BTreeMap<Topic, Vec<Listener>>,
     user: BTreeMap<Arc<str>, Vec<Listener>>,
     outgoing: VecDeque<(ConnId, Outgoing)>,
+    /// Connections that were closed because they sent too much.
+    flooded: u64,
 }
 
 #[derive(Debug)]
@@ -59,6 +61,7 @@ impl Hub {
             market: BTreeMap::new(),
             user: BTreeMap::new(),
             outgoing: VecDeque::new(),
+            flooded: 0,
         }
     }
 
@@ -105,6 +108,16 @@ impl Hub {
         {
             connection.unanswered = None;
         }
+    }
+
+    /// A ping frame arrived: it counts like any other message.
+    pub fn ping(&mut self, now: Nanos, id: ConnId) {
+        self.admit(now, id);
+    }
+
+    /// How many connections were closed because they sent too much.
+    pub const fn flooded(&self) -> u64 {
+        self.flooded
     }
 
     /// The connection is gone.
@@ -183,6 +196,7 @@ impl Hub {
         let Some(connection) = self.connections.get_mut(&id) else { return false };
         let admitted = connection.allowance.spend(now);
         if !admitted {
+            self.flooded += 1;
             self.close(id, 1008, "Too many requests");
         }
         admitted

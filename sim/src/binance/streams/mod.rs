@@ -65,6 +65,16 @@ impl Streams {
         self.hub.pong(now, conn, payload);
     }
 
+    /// A ping frame arrived.
+    pub fn ping(&mut self, now: Nanos, conn: ConnId) {
+        self.hub.ping(now, conn);
+    }
+
+    /// How many connections were closed because they sent too much.
+    pub const fn flooded(&self) -> u64 {
+        self.hub.flooded()
+    }
+
     /// The connection is gone.
     pub fn closed(&mut self, conn: ConnId) {
         self.hub.closed(conn);

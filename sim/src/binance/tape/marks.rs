@@ -58,7 +58,10 @@ impl Marks {
     fn add(&mut self, at: Nanos, symbol: SymbolIndex, series: Series, price: Price) {
         let told = Trade { id: 0, price, qty: Qty::ZERO, taker: Side::Sell, at };
         for interval in Interval::ALL {
-            self.bars.entry((symbol, series, interval)).or_insert_with(|| Bars::new(interval)).trade(&told, Notional::ZERO);
+            self.bars
+                .entry((symbol, series, interval))
+                .or_insert_with(|| Bars::new(interval))
+                .trade(&told, Notional::ZERO);
         }
     }
 }

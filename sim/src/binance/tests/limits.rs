@@ -69,3 +69,39 @@ fn too_many_orders_are_429_while_cancels_go_on() {
     world.wait(7_000);
     assert_eq!(world.code(ORDER), "200");
 }
+
+#[test]
+fn too_many_connections_are_refused_with_429_and_going_on_is_418() {
+    let mut world = World::new(Vec::new());
+    world.wait(1_000);
+    let opened = |world: &mut World, conn| {
+        let opened = world.exchange.open(world.now(), ConnId(conn), "/market/ws/btcusdt@markPrice", PEER);
+        opened.map_err(|refused| (refused.status, header(&refused, "Retry-After").is_some()))
+    };
+    assert!((0..300).all(|conn| opened(&mut world, conn).is_ok()));
+    assert_eq!(world.exchange.floods(), (0, 0));
+    assert!((300..310).all(|conn| opened(&mut world, conn) == Err((429, true))));
+    assert_eq!(opened(&mut world, 310), Err((418, true)));
+    assert_eq!(world.response("GET /fapi/v1/ping").status, 418, "the address is banned");
+    assert_eq!(world.exchange.floods(), (11, 0));
+    world.wait(300_000);
+    assert_eq!(opened(&mut world, 311), Ok(()), "another five minutes");
+}
+
+#[test]
+fn too_many_messages_on_a_connection_end_it() {
+    for (path, most) in [("/market/ws/btcusdt@markPrice", 15), ("/ws-fapi/v1", 5)] {
+        let mut world = World::new(Vec::new());
+        world.wait(1_000);
+        let now = world.now();
+        world.exchange.open(now, ConnId(1), path, PEER).unwrap();
+        for number in 0..most {
+            if number % 2 == 0 { world.exchange.ping(now, ConnId(1)) } else { world.exchange.pong(now, ConnId(1), b"") }
+        }
+        assert_eq!((world.exchange.floods(), world.exchange.take_outgoing()), ((0, 0), None), "{path}");
+        world.exchange.ping(now, ConnId(1));
+        let reason = "Too many requests".to_owned();
+        assert_eq!(world.exchange.take_outgoing(), Some((ConnId(1), Outgoing::Close { code: 1008, reason })), "{path}");
+        assert_eq!(world.exchange.floods(), (0, 1), "{path}");
+    }
+}
