@@ -69,6 +69,10 @@ pub struct Waits {
 impl Ledger {
     fn see(&mut self, at: Nanos, count: Count) {
         let minute = at.0 / MINUTE_NS;
+        // A clock that was measured anew may step back over the edge of a minute: what is over stays over.
+        if self.running.is_some_and(|(running, _)| minute < running) {
+            return;
+        }
         if let Some(over) = self.running.filter(|(running, _)| *running != minute) {
             self.over.push(over);
         }
@@ -165,3 +169,22 @@ impl Tally {
 const MINUTE_NS: u64 = 60_000_000_000;
 /// Longer than it takes from one room to the next.
 const LATE_NS: u64 = 100_000_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_steps_back_over_the_edge_changes_no_minute_that_is_over() {
+        let mut tally = Tally::default();
+        for (ms, orders) in [(0, 1), (60_000, 7), (119_999, 9), (120_001, 1), (119_999, 0), (120_002, 2), (180_000, 1)]
+        {
+            tally.see_ours(Nanos::from_millis(ms), Count { weight: 0, orders });
+        }
+        for (ms, orders) in [(0, 1), (60_000, 9), (120_000, 2), (180_000, 1)] {
+            tally.see_theirs(Nanos::from_millis(ms), Count { weight: 0, orders });
+        }
+        let minutes: Vec<_> = tally.minutes().map(|(_, minute)| (minute.ours.orders, minute.theirs.orders)).collect();
+        assert_eq!(minutes, [(9, 9), (2, 2)]);
+    }
+}

@@ -303,7 +303,7 @@ mod tests {
             )
         };
         let text = "mode = \"sim\"\n[risk]\norders_ten_seconds = 100\norders_minute = 600\nweight_minute = 1200\n\
-                    quote_age_max = \"2s\"\n";
+                    quote_age_max = \"2s\"\ntotal_notional_max = \"900\"\ntotal_open_orders_max = 6\n";
         let text = format!("{text}{}{}", symbol("AUSDT"), symbol("BUSDT"));
         let read: Read<Config> = Config::from_text;
         let base = Base::of_table(Path::new("c.toml"), text.parse().unwrap(), read).of(StrategyName::ScalpingV1);

@@ -26,6 +26,8 @@ pub struct Recovery {
     former: Former,
     /// Known by name, and without room in the table so far.
     waiting: VecDeque<FormerOrder>,
+    /// Found at the exchange and followed since, sorted: the table forgets an order after its end.
+    found: Vec<OrderId>,
     /// Per symbol, up to where all orders have been seen.
     seen: Vec<Since>,
     catalogued: bool,
@@ -40,6 +42,7 @@ impl Recovery {
         let former = former.unwrap_or_default();
         Recovery {
             waiting: former.orders.iter().cloned().collect(),
+            found: Vec::new(),
             seen: former.since.clone(),
             catalogued,
             settled_at: if former.died { gone + recv_window + CLOCK_SLACK } else { gone },
@@ -87,6 +90,7 @@ impl Recovery {
     fn is_open_question(&self, id: OrderId) -> bool {
         self.is_former(id)
             && self.former.ended.binary_search(&id).is_err()
+            && self.found.binary_search(&id).is_err()
             && !self.waiting.iter().any(|former| former.order.id == id)
     }
 }
@@ -160,6 +164,7 @@ impl<C: Clock> Core<C> {
         if !self.desk.table.insert_former(&former, now) {
             return false;
         }
+        self.recovery.found.insert(self.recovery.found.partition_point(|known| *known < id), id);
         self.desk.reporter.notice(now, "an order of a former session that was never written down", counter);
         self.desk.reporter.keep_intent(Intent { symbol, action: Action::Place(order), caused: at, decided: at });
         self.desk.learn(now, 0, id, row.status.fact(row.exchange_id, row.executed));

@@ -148,6 +148,19 @@ fn orders_that_were_never_written_down_are_found_told_and_ended() {
 }
 
 #[test]
+fn one_that_was_found_and_ended_is_not_found_again_when_another_takes_its_place_in_the_table() {
+    let mut world = after_death(Vec::new());
+    let older = OrderId::new(id(3).epoch() - 1, 3);
+    world.rest_order(&older.to_string());
+    world.set(&older.to_string(), "CANCELED", "0");
+    world.rest_order(&id(3).to_string());
+    world.run(6_000);
+    assert_eq!(world.reached, [Milestone::Ready]);
+    assert_eq!(told(&world, older), "wanted 0.01 at 83000; accepted 1001; cancelled");
+    assert_eq!(told(&world, id(3)), "wanted 0.01 at 83000; accepted 1002; cancelled", "open, listed, ended; once");
+}
+
+#[test]
 fn one_that_turns_up_later_is_found_as_well() {
     let mut world = after_death(Vec::new());
     world.run(3_000);
