@@ -24,6 +24,7 @@ use std::time::{Duration, Instant};
 use pair::{Engine, Fills, Pair, until};
 
 mod pair;
+mod support;
 
 #[test]
 fn every_fill_is_in_the_database_once_and_nothing_is_left_after_many_deaths() {

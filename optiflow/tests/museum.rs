@@ -15,11 +15,15 @@ use optiflow_base::secret::Secret;
 use optiflow_oms::binance::sign::ApiKey;
 use serde_json::Value;
 
+mod support;
+
+use support::{Folder, root};
+
 // Elsewhere: a user pasted what looks like a live key pair into a public issue (freqtrade#3638).
 // Here: no output, error, database, panic or process table holds a key, whatever goes wrong: there is nothing to paste by mistake.
 #[test]
 fn secrets_stay_out_of_bug_reports() {
-    let folder = Folder::new();
+    let folder = Folder::new("museum");
     let exchange = Exchange::start(&folder, "fair", &[]);
     let canaries = exchange.canaries();
     let mut found = Found { canaries, forms: 0 };
@@ -27,7 +31,7 @@ fn secrets_stay_out_of_bug_reports() {
     a_refused_key(&folder, &exchange, &mut found);
     keys_in_the_wrong_place(&folder, &exchange, &mut found);
     a_panic(&exchange, &mut found);
-    for entry in fs::read_dir(&folder.0).unwrap().map(Result::unwrap) {
+    for entry in fs::read_dir(folder.path("")).unwrap().map(Result::unwrap) {
         let name = entry.file_name().into_string().unwrap();
         if name.contains(".db") || name.contains(".said") {
             found.search(&name, &fs::read(entry.path()).unwrap());
@@ -274,31 +278,6 @@ fn wait(process: &mut Child) {
             let _ = process.kill();
         }
         std::thread::sleep(Duration::from_millis(50));
-    }
-}
-
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize().unwrap()
-}
-
-/// A temporary folder, removed at the end.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new() -> Folder {
-        let path = std::env::temp_dir().join(format!("optiflow-museum-{}", std::process::id()));
-        fs::create_dir_all(&path).unwrap();
-        Folder(path)
-    }
-
-    fn path(&self, name: &str) -> String {
-        self.0.join(name).to_string_lossy().into_owned()
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
     }
 }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 use pair::{Engine, Pair, until};
 
 mod pair;
+mod support;
 
 #[test]
 fn leverage_and_margin_are_verified_and_changed_only_when_the_configuration_says_so() {

@@ -1,6 +1,6 @@
 //! Lives one plan: faults and kills, then peace, then the stop.
 //!
-//! [`Session`] moves time and the process; [`super::judge`] checks what comes of it, [`super::peace`] demands the end.
+//! `Session` moves time and the process; `judge` checks what comes of it, `peace` demands the end.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};

@@ -19,6 +19,8 @@ use optiflow_oms::time::ExchangeTime;
 use optiflow_wire::tls::Roots;
 use serde_json::Value;
 
+use crate::support::{Folder, root};
+
 /// Trade id → client order id, side, price, quantity.
 pub type Fills = BTreeMap<i64, String>;
 
@@ -271,35 +273,6 @@ pub fn until<T>(or: &str, patience: Duration, mut look: impl FnMut() -> Option<T
 
 fn program() -> PathBuf {
     std::env::var_os("OPTIFLOW_DEATHS_PROGRAM").map_or_else(|| env!("CARGO_BIN_EXE_optiflow").into(), PathBuf::from)
-}
-
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize().unwrap()
-}
-
-/// A temporary folder, removed at the end unless the test fails.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Folder {
-        let path = std::env::temp_dir().join(format!("optiflow-{name}-{}", std::process::id()));
-        fs::create_dir_all(&path).unwrap();
-        Folder(path)
-    }
-
-    fn path(&self, name: &str) -> String {
-        self.0.join(name).to_string_lossy().into_owned()
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            eprintln!("kept: {}", self.0.display());
-        } else {
-            let _ = fs::remove_dir_all(&self.0);
-        }
-    }
 }
 
 /// Request weight in a minute.
