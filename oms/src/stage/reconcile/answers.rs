@@ -175,8 +175,13 @@ impl<C: Clock> Core<C> {
         };
         let agrees = held.iter().enumerate().all(believed);
         if !agrees && self.reconcile.doubted.as_ref() != Some(&held) {
-            // Queries can lag behind: a difference counts when it is told twice.
+            // Queries can lag behind, and a trade may be known there that nobody has told us yet: who adopts its result
+            // counts it once more when it comes. A difference counts when it is told twice, and trades asked for in
+            // between do not explain it.
             self.reconcile.doubted = Some(held);
+            if self.reconcile.has_ever_succeeded() {
+                self.reconcile.enter(Step::Trades);
+            }
             self.reconcile.positions = Asked::Todo;
             self.reconcile.resume_at = now + LIST_AGAIN;
             return true;

@@ -263,3 +263,27 @@ fn a_fill_that_comes_while_positions_are_asked_for_is_not_counted_twice() {
     let fills = world.story(id).iter().filter(|word| word.starts_with("Filled")).count();
     assert_eq!(fills, 1);
 }
+
+#[test]
+fn a_fill_that_the_answer_on_positions_knows_first_is_not_counted_twice() {
+    let mut world = World::ready();
+    let id = world.place();
+    world.run(3);
+    world.cut_user();
+    // It happens after trades were asked for and before positions are, and is told long after both answers.
+    let order = world.orders[&id.to_string()].id;
+    for _ in 0..3_000 {
+        world.run(1);
+        if world.asked_about("userTrades") == 1 && world.position == "0" {
+            world.set(&id.to_string(), "FILLED", "0.01");
+            world.trade_at_venue(41, order, "0.01");
+        }
+    }
+    let filled = world.order_event(&id.to_string(), "TRADE", "FILLED", "0.01", Some((41, "0.01")));
+    world.tell(&filled);
+    world.run(10);
+    assert_eq!(world.gates().last().map(String::as_str), Some("open Reconciled"));
+    assert_eq!(world.oms.core.desk.positions.qty(super::world::BTC).unwrap().to_string(), "0.01");
+    let fills = world.story(id).iter().filter(|word| word.starts_with("Filled")).count();
+    assert_eq!(fills, 1);
+}
