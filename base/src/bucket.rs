@@ -38,24 +38,32 @@ impl Bucket {
     /// # Errors
     /// From when on there will be one, if nobody else takes it: later than `now`.
     pub fn take(&self, now: Nanos, reserve: u32) -> Result<(), Nanos> {
-        assert!(u64::from(reserve) < self.burst, "a reserve leaves something to take");
-        let room = Duration::from_nanos(self.period_ns.saturating_mul(self.burst));
-        // Of a bucket that holds nothing: a clock that was set back must not make anybody wait longer.
-        let latest = now + room;
-        let changed = |full_at: u64| {
-            let full_at = Nanos(full_at).max(now).min(latest);
-            let then = full_at + Duration::from_nanos(self.period_ns);
-            (self.kept(then, reserve) <= latest).then_some(then.0)
-        };
-        self.full_at.fetch_update(Ordering::AcqRel, Ordering::Acquire, changed).map(|_| ()).map_err(|full_at| {
-            let then = Nanos(full_at).max(now).min(latest) + Duration::from_nanos(self.period_ns);
-            self.kept(then, reserve) - room
-        })
+        let changed = |full_at: u64| self.after(full_at, now, reserve).ok();
+        let updated = self.full_at.fetch_update(Ordering::AcqRel, Ordering::Acquire, changed);
+        updated.or_else(|full_at| self.after(full_at, now, reserve)).map(|_| ())
     }
 
-    /// When it will be full, `reserve` tokens later.
-    fn kept(&self, full_at: Nanos, reserve: u32) -> Nanos {
-        full_at + Duration::from_nanos(self.period_ns.saturating_mul(reserve.into()))
+    /// The same by one who shares it with nobody: an atomic change would wait until all that was written has settled.
+    ///
+    /// # Errors
+    /// From when on there will be a token: later than `now`.
+    #[inline]
+    pub fn take_alone(&mut self, now: Nanos, reserve: u32) -> Result<(), Nanos> {
+        let full_at = *self.full_at.get_mut();
+        *self.full_at.get_mut() = self.after(full_at, now, reserve)?;
+        Ok(())
+    }
+
+    /// When it will be full after one more token is taken; else from when on there is one.
+    #[inline]
+    fn after(&self, full_at: u64, now: Nanos, reserve: u32) -> Result<u64, Nanos> {
+        assert!(u64::from(reserve) < self.burst, "a reserve leaves something to take");
+        let room = self.period_ns.saturating_mul(self.burst);
+        // Of a bucket that holds nothing: a clock that was set back must not make anybody wait longer.
+        let latest = now.0 + room;
+        let then = full_at.max(now.0).min(latest) + self.period_ns;
+        let kept = then + self.period_ns.saturating_mul(reserve.into());
+        if kept <= latest { Ok(then) } else { Err(Nanos(kept.saturating_sub(room))) }
     }
 }
 
@@ -108,6 +116,15 @@ mod tests {
         assert_eq!(bucket.take(at(0), 2), Err(at(200)));
         assert_eq!((bucket.take(at(0), 0), bucket.take(at(0), 0)), (Ok(()), Ok(())));
         assert_eq!((bucket.take(at(0), 0), bucket.take(at(0), 2)), (Err(at(200)), Err(at(600))));
+    }
+
+    #[test]
+    fn alone_or_not_the_answers_are_the_same() {
+        let (shared, mut alone) = (Bucket::new(7, SECOND), Bucket::new(7, SECOND));
+        for step in 0..3_000u64 {
+            let (now, reserve) = (at(step * step % 4_001 + step * 40), u32::from(step % 3 == 0));
+            assert_eq!(alone.take_alone(now, reserve), shared.take(now, reserve), "{step}");
+        }
     }
 
     #[test]

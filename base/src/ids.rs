@@ -52,12 +52,13 @@ impl OrderId {
     }
 
     /// The client order id: `of-` + epoch + `-` + counter, both eight hex digits.
+    #[inline]
     pub fn text(self) -> [u8; ORDER_TEXT_LEN] {
         let mut text = [0; ORDER_TEXT_LEN];
         text[..3].copy_from_slice(ORDER_PREFIX.as_bytes());
-        hex8(self.epoch(), &mut text[3..11]);
+        text[3..11].copy_from_slice(&hex8(self.epoch()));
         text[11] = b'-';
-        hex8(self.counter(), &mut text[12..20]);
+        text[12..20].copy_from_slice(&hex8(self.counter()));
         text
     }
 
@@ -77,11 +78,16 @@ impl fmt::Display for OrderId {
     }
 }
 
-fn hex8(value: u32, into: &mut [u8]) {
-    for (index, byte) in into.iter_mut().enumerate() {
-        let nibble = (value >> (28 - 4 * index) & 0xf) as u8;
-        *byte = if nibble < 10 { b'0' + nibble } else { b'a' + nibble - 10 };
-    }
+/// The eight hex digits of `value`, in lower case: every nibble into a byte of its own, and all made a digit at once.
+#[inline]
+pub const fn hex8(value: u32) -> [u8; 8] {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    let value = value as u64;
+    let fours = (value << 16 | value) & 0x0000_ffff_0000_ffff;
+    let twos = (fours << 8 | fours) & 0x00ff_00ff_00ff_00ff;
+    let nibbles = (twos << 4 | twos) & (ONES * 0xf);
+    let letters = (nibbles + ONES * 6) >> 4 & ONES;
+    (nibbles + ONES * b'0' as u64 + letters * (b'a' - b'0' - 10) as u64).to_be_bytes()
 }
 
 fn from_hex8(text: &[u8]) -> Option<u32> {
@@ -140,6 +146,13 @@ mod tests {
         assert_eq!(OrderId::parse(&text), Some(id));
         for stranger in ["", "web_1234", "of-68f01234-000000f", "of-68F01234-000000ff", "of-68f01234_000000ff"] {
             assert_eq!(OrderId::parse(stranger.as_bytes()), None, "{stranger}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn hex_digits_are_those_of_the_standard_library(value: u32) {
+            proptest::prop_assert_eq!(hex8(value).to_vec(), format!("{value:08x}").into_bytes());
         }
     }
 

@@ -4,8 +4,8 @@
 //! follows our own use and is raised to the exchange's count whenever that is higher; never lowered within a window.
 //!
 //! The exchange counts what arrives, we what leaves. A window that is counted elsewhere ([`Window::far`]) therefore
-//! keeps room for what left shortly before it began, and for what leaves just after its end; and a count that was told belongs to it
-//! only when question and answer both fall into it.
+//! keeps room for what left shortly before it began, and for what leaves just after its end; and a count that was told
+//! belongs to it only when question and answer both fall into it.
 
 use std::time::Duration;
 

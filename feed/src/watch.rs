@@ -2,7 +2,8 @@
 //!
 //! An open socket and an acknowledged subscription prove nothing; only data does. A stream counts as heard from the
 //! start of the session, so one that never speaks at all is noticed too. One that tells old news is no better: it counts
-//! as silent until it has caught up. What changed is told to both rings, as soon as they have room. Never reconnects by itself: it says when that is due, less and less often. Runs on the feed thread.
+//! as silent until it has caught up. What changed is told to both rings, as soon as they have room. Never reconnects by
+//! itself: it says when that is due, less and less often. Runs on the feed thread.
 
 use std::time::Duration;
 
@@ -128,14 +129,17 @@ impl Watch {
         }
     }
 
-    /// Is one of these kinds silent although its connection has been up for longer than the limit, or has it told old
-    /// news on it for long enough?
+    /// Is one of these kinds silent although its connection has been up for longer than the limit, or does it still tell
+    /// old news on it after long enough? One that was late once and says nothing since may just be quiet.
     pub(crate) fn is_overdue(&self, kinds: &[StreamKind], up_since: Nanos, now: Nanos) -> bool {
         let overdue = |kind: &StreamKind| {
             let patient = now.since(up_since) <= self.limit(*kind);
-            let late = |since: Nanos| now.since(since.max(up_since)) > LATE_WAIT_NS;
+            let late = |stream: &Stream| {
+                // What was heard last was late, or it would have caught up.
+                stream.late.is_some_and(|since| stream.heard.since(since.max(up_since)) > LATE_WAIT_NS)
+            };
             let streams = || self.symbols.iter().map(|streams| &streams[*kind as usize]);
-            streams().any(|stream| (stream.silent && !patient) || stream.late.is_some_and(late))
+            streams().any(|stream| (stream.silent && !patient) || late(stream))
         };
         kinds.iter().any(overdue)
     }
@@ -207,7 +211,7 @@ fn symbol_id(index: usize) -> SymbolId {
     SymbolId(index as u16)
 }
 
-/// A connection whose stream has told old news for so long is dropped: a new one begins with the present.
+/// A connection whose stream still tells old news after so long is dropped: a new one begins with the present.
 const LATE_WAIT_NS: u64 = 2_000_000_000;
 /// Shortest time between two reconnects because of silence or lag.
 const RECONNECT_PAUSE_BASE: Duration = Duration::from_secs(10);
@@ -295,17 +299,20 @@ mod tests {
             assert!(!watch.is_overdue(&[depth], at(0), at(millis)), "{millis}");
         }
         assert_eq!(hear(&mut watch, 3_000, 5_000), (true, Heard::AsBefore));
+        assert!(!watch.is_overdue(&[depth], at(0), at(9_000)), "it says nothing more");
+        assert_eq!(hear(&mut watch, 5_000, 5_000), (false, Heard::AsBefore));
         assert!(!watch.is_overdue(&[depth], at(0), at(5_000)));
+        assert_eq!(hear(&mut watch, 5_001, 1_001), (false, Heard::AsBefore));
         assert!(watch.is_overdue(&[depth], at(0), at(5_001)));
         assert!(!watch.is_overdue(&[depth], at(4_000), at(5_001)), "up too recently");
         // Late and then silent as well: it is out until it is neither.
         assert_eq!(
-            check(&mut watch, at(5_001)),
+            check(&mut watch, at(6_002)),
             [(SymbolId(0), depth), (SymbolId(0), StreamKind::Top), (SymbolId(0), StreamKind::Mark)]
         );
-        assert_eq!(hear(&mut watch, 5_100, 5_000), (false, Heard::Again));
+        assert_eq!(hear(&mut watch, 6_100, 5_000), (false, Heard::Again));
         assert!(watch.is_any_out(&[depth]));
-        assert_eq!(hear(&mut watch, 5_200, 0), (false, Heard::CaughtUp));
+        assert_eq!(hear(&mut watch, 6_200, 0), (false, Heard::CaughtUp));
         assert!(!watch.is_any_out(&[depth]));
     }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 use common::PlainBook;
 use optiflow_base::clock::Nanos;
 use optiflow_base::ids::SymbolId;
-use optiflow_base::market::{Level, MarketEvent};
+use optiflow_base::market::{BookLoss, Level, MarketEvent};
 use optiflow_base::money::{Price, Qty};
 use optiflow_base::ring::{Rx, Tx, ring};
 use optiflow_feed::sync::{Diff, Sink, Snapshot, SymbolSync};
@@ -40,6 +40,10 @@ enum Fate {
     Answer,
     /// It is answered with what was true so many diffs ago.
     OldAnswer(usize),
+    /// It is answered with what will be true so many diffs later: the stream is behind.
+    EarlyAnswer(usize),
+    /// The reader does not believe its book any longer.
+    Doubted,
     Refusal,
 }
 
@@ -60,6 +64,8 @@ fn story() -> impl Strategy<Value = Vec<Chapter>> {
         1 => Just(Fate::Reconnect),
         4 => Just(Fate::Answer),
         1 => (1usize..6).prop_map(Fate::OldAnswer),
+        1 => (1usize..6).prop_map(Fate::EarlyAnswer),
+        1 => Just(Fate::Doubted),
         1 => Just(Fate::Refusal),
     ];
     let side = || prop::collection::vec(level(), 0..5);
@@ -182,7 +188,12 @@ fn live_through(story: &[Chapter], ring_len: usize, read_every: usize) -> Reader
                 reader.sync.connected();
                 reader.attempt = None;
             }
-            Fate::Arrives | Fate::Answer | Fate::OldAnswer(_) | Fate::Refusal => reader.diff(diff),
+            Fate::Arrives
+            | Fate::Answer
+            | Fate::OldAnswer(_)
+            | Fate::EarlyAnswer(_)
+            | Fate::Doubted
+            | Fate::Refusal => reader.diff(diff),
         }
         if let Some(after) = after {
             reader.diff(after);
@@ -190,6 +201,12 @@ fn live_through(story: &[Chapter], ring_len: usize, read_every: usize) -> Reader
         match *fate {
             Fate::Answer => reader.answer(&truth.books[index]),
             Fate::OldAnswer(ago) => reader.answer(&truth.books[index.saturating_sub(ago)]),
+            Fate::EarlyAnswer(later) => reader.answer(&truth.books[(index + later).min(truth.books.len() - 1)]),
+            Fate::Doubted => {
+                let was_live = reader.sync.is_live();
+                assert_eq!(reader.sync.distrusted(reader.now, BookLoss::Disagreed, &mut reader.tx), was_live);
+                assert!(!reader.sync.is_live());
+            }
             Fate::Refusal => {
                 if let Some(attempt) = reader.attempt.take() {
                     reader.sync.request_failed(attempt);

@@ -81,7 +81,9 @@ fn a_steady_delay_of_three_seconds_is_noticed_by_the_first_late_message_and_the_
             late.diff(3_020);
         }
         assert!(late.quiet(), "{ahead}: said once");
-        late.world.run(200);
+        late.world.run(100);
+        late.diff(3_020);
+        late.world.run(100);
         let notices = late.world.notices();
         assert!(notices.contains(&("public streams dropped because of silence or lag", 0)), "{notices:?}");
         assert!(notices.contains(&("public streams connected", 0)), "{notices:?}");
@@ -169,6 +171,30 @@ fn each_stream_is_judged_for_itself() {
     late.world.run(1);
     assert_eq!(late.world.quotes(), "silent0:Top top0:7 silent0:Trade");
     assert_eq!(late.world.notices(), [("best price stream late", 0), ("trade stream late", 0)]);
+}
+
+/// A stall delivers a batch of old news; whoever is quiet says nothing else for minutes. New connections would tell no more.
+#[test]
+fn a_quiet_stream_that_was_late_once_is_out_until_it_speaks_and_costs_no_connection() {
+    let mut late = Late::live(0);
+    let trade_of = |late: &Late, id, behind| {
+        trade("BTCUSDT", id).replace(r#""E":1"#, &format!(r#""E":{}"#, late.event_ms(behind)))
+    };
+    let text = trade_of(&late, 7, 2_500);
+    late.world.say("market", &text);
+    let dialled = late.world.dialer.dialled();
+    for _ in 0..120 {
+        late.diff(20);
+        late.world.run(1_000);
+        late.world.market();
+    }
+    assert_eq!(late.world.quotes(), "silent0:Trade");
+    assert_eq!(late.world.notices(), [("trade stream late", 0)]);
+    assert_eq!(late.world.dialer.dialled(), dialled);
+    let text = trade_of(&late, 8, 20);
+    late.world.say("market", &text);
+    late.world.run(1);
+    assert_eq!(late.world.quotes(), "speaks0:Trade");
 }
 
 #[test]

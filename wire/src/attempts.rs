@@ -1,7 +1,8 @@
 //! How often a process may try to connect: one bucket that all its connections draw from.
 //!
 //! The exchange counts attempts by address, and each connection knows only its own back-off. Those without which nothing
-//! can be sent or withdrawn find the last tokens kept for them ([`crate::limits::Limits::attempts_left`]). Never waits. Any thread.
+//! can be sent or withdrawn find the last tokens kept for them ([`crate::limits::Limits::attempts_left`]). Never waits.
+//! Any thread.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -166,6 +166,13 @@ impl<D: Dialer> Connection<D> {
         path.clone_into(&mut self.endpoint.path);
     }
 
+    /// Dials no earlier than `until`: the exchange has asked for silence. A connection that is up stays so.
+    pub fn hold_off(&mut self, until: Nanos) {
+        if let State::Waiting { until: wait } = &mut self.state {
+            *wait = (*wait).max(until);
+        }
+    }
+
     /// Drops the connection and dials again at once; the next `poll` says `Down`. Whoever calls this again before the
     /// new connection has proven itself waits like after a failure: a nervous watchdog must not storm the exchange.
     pub fn reconnect(&mut self, now: Nanos) {

@@ -70,7 +70,7 @@ impl fmt::Display for Down {
             Down::Write(kind) => write!(f, "writing failed: {kind}; what was sent last may not have arrived"),
             Down::Violation(violation) => write!(f, "the peer broke the WebSocket protocol: {violation}"),
             Down::PongTimeout => f.write_str("a ping was not answered in time; the connection is half-open"),
-            Down::Rotated => f.write_str("replaced because of its age"),
+            Down::Rotated => f.write_str("replaced because of its age, or because its key has sealed enough"),
             Down::Asked => f.write_str("dropped on request"),
             Down::Closed => f.write_str("closed on request"),
             Down::Entropy => f.write_str("the operating system gave no randomness"),

@@ -83,7 +83,7 @@ impl std::error::Error for WireError {
 pub enum SendError {
     /// The connection is not up.
     NotUp,
-    /// Too much is waiting to be written, or the message alone is too long.
+    /// Too much is waiting to be written, the message alone is too long, or too much was sent this second.
     Full,
 }
 
@@ -91,7 +91,7 @@ impl fmt::Display for SendError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             SendError::NotUp => "sending a message: the connection is not up; wait for it to come up",
-            SendError::Full => "sending a message: the outgoing buffer is full; poll until it drains, or reconnect",
+            SendError::Full => "sending a message: too much is waiting or was sent this second; poll, then send again",
         })
     }
 }

@@ -33,7 +33,8 @@ pub struct Limits {
     pub lifetime: Duration,
     /// Up to this much, drawn from the seed, is added to `lifetime`, so that connections do not rotate together.
     pub lifetime_jitter: Duration,
-    /// Frames that may leave in any second. What may not waits: a pong for its time, a text with its sender, who hears `Full`.
+    /// Frames that may leave in any second. What may not waits: a pong for its time, a text with its sender, who hears
+    /// `Full`.
     pub messages_per_second: u32,
     /// Do texts count among them? The streams count everything, the WebSocket API pings and pongs.
     pub texts_count: bool,

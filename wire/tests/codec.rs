@@ -1,6 +1,8 @@
 //! The codec against RFC 6455, rule by rule; against itself, chopped at any byte; and against tungstenite, both ways.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that fails says where")]
 
+mod support;
+
 use std::io::{self, Cursor, Read, Write};
 
 use optiflow_wire::down::Violation;
@@ -12,24 +14,6 @@ use tungstenite::protocol::Role;
 use tungstenite::{Message, WebSocket};
 
 const LIMIT: usize = 2_000;
-
-/// A frame as a server would send it, with any length encoding.
-fn server_frame(first: u8, payload: &[u8]) -> Vec<u8> {
-    let mut bytes = vec![first];
-    match payload.len() {
-        len @ 0..126 => bytes.push(len as u8),
-        len @ 126..65_536 => {
-            bytes.push(126);
-            bytes.extend_from_slice(&(len as u16).to_be_bytes());
-        }
-        len => {
-            bytes.push(127);
-            bytes.extend_from_slice(&(len as u64).to_be_bytes());
-        }
-    }
-    bytes.extend_from_slice(payload);
-    bytes
-}
 
 fn feed(inbox: &mut Inbox, bytes: &[u8]) {
     inbox.room()[..bytes.len()].copy_from_slice(bytes);
@@ -69,19 +53,19 @@ fn written(inbox: &Inbox, incoming: Incoming) -> String {
 #[test]
 fn every_rule_of_the_protocol_is_kept() {
     let long = |len: usize| vec![b'a'; len];
-    let close = |code: u16, reason: &[u8]| server_frame(0x88, &[&code.to_be_bytes(), reason].concat());
+    let close = |code: u16, reason: &[u8]| support::frame(0x88, &[&code.to_be_bytes(), reason].concat());
     let (ping_of_125, longest) = (format!("ping {}", "a".repeat(125)), format!("message {}", "a".repeat(LIMIT)));
     let table: Vec<(&str, Vec<u8>, &str)> = vec![
-        ("text", server_frame(0x81, b"hi"), "message hi"),
-        ("empty text", server_frame(0x81, b""), "message "),
-        ("binary is a message too", server_frame(0x82, b"hi"), "message hi"),
-        ("binary need not be UTF-8", server_frame(0x82, &[0xff]), "message \u{fffd}"),
-        ("ping", server_frame(0x89, b"p"), "ping p"),
-        ("pong", server_frame(0x8A, b"p"), "pong p"),
-        ("close without code", server_frame(0x88, b""), "close 1005"),
+        ("text", support::frame(0x81, b"hi"), "message hi"),
+        ("empty text", support::frame(0x81, b""), "message "),
+        ("binary is a message too", support::frame(0x82, b"hi"), "message hi"),
+        ("binary need not be UTF-8", support::frame(0x82, &[0xff]), "message \u{fffd}"),
+        ("ping", support::frame(0x89, b"p"), "ping p"),
+        ("pong", support::frame(0x8A, b"p"), "pong p"),
+        ("close without code", support::frame(0x88, b""), "close 1005"),
         ("close with code and reason", close(1001, b"bye"), "close 1001"),
         ("private close code", close(4999, b""), "close 4999"),
-        ("close with one byte", server_frame(0x88, &[3]), "CloseCode"),
+        ("close with one byte", support::frame(0x88, &[3]), "CloseCode"),
         ("close code 0", close(0, b""), "CloseCode"),
         ("close code 999", close(999, b""), "CloseCode"),
         ("close code 1004", close(1004, b""), "CloseCode"),
@@ -91,29 +75,29 @@ fn every_rule_of_the_protocol_is_kept() {
         ("close code 2999", close(2999, b""), "CloseCode"),
         ("close code 5000", close(5000, b""), "CloseCode"),
         ("close reason not UTF-8", close(1000, &[0xff]), "Utf8"),
-        ("reserved bit 1", server_frame(0xC1, b""), "ReservedBits"),
-        ("reserved bit 2", server_frame(0xA1, b""), "ReservedBits"),
-        ("reserved bit 3", server_frame(0x91, b""), "ReservedBits"),
+        ("reserved bit 1", support::frame(0xC1, b""), "ReservedBits"),
+        ("reserved bit 2", support::frame(0xA1, b""), "ReservedBits"),
+        ("reserved bit 3", support::frame(0x91, b""), "ReservedBits"),
         ("reserved bit, first byte alone", vec![0xC1], "ReservedBits"),
-        ("opcode 3", server_frame(0x83, b""), "Opcode"),
-        ("opcode 7", server_frame(0x87, b""), "Opcode"),
-        ("opcode 11", server_frame(0x8B, b""), "Opcode"),
-        ("opcode 15", server_frame(0x8F, b""), "Opcode"),
+        ("opcode 3", support::frame(0x83, b""), "Opcode"),
+        ("opcode 7", support::frame(0x87, b""), "Opcode"),
+        ("opcode 11", support::frame(0x8B, b""), "Opcode"),
+        ("opcode 15", support::frame(0x8F, b""), "Opcode"),
         ("masked", vec![0x81, 0x80, 1, 2, 3, 4], "Masked"),
-        ("fragmented ping", server_frame(0x09, b""), "FragmentedControl"),
-        ("fragmented close", server_frame(0x08, b""), "FragmentedControl"),
-        ("ping of 125", server_frame(0x89, &long(125)), &ping_of_125),
-        ("ping of 126", server_frame(0x89, &long(126)), "LongControl"),
+        ("fragmented ping", support::frame(0x09, b""), "FragmentedControl"),
+        ("fragmented close", support::frame(0x08, b""), "FragmentedControl"),
+        ("ping of 125", support::frame(0x89, &long(125)), &ping_of_125),
+        ("ping of 126", support::frame(0x89, &long(126)), "LongControl"),
         ("ping with 64-bit length", vec![0x89, 127, 0, 0, 0, 0, 0, 0, 0, 1, 0], "LongControl"),
         ("length 125 in 16 bits", vec![0x81, 126, 0, 125], "Length"),
         ("length 65535 in 64 bits", vec![0x81, 127, 0, 0, 0, 0, 0, 0, 0xff, 0xff], "Length"),
         ("length with its top bit", vec![0x81, 127, 0x80, 0, 0, 0, 0, 1, 0, 0], "Length"),
         ("largest length", vec![0x81, 127, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff], "TooLong"),
-        ("as long as allowed", server_frame(0x81, &long(LIMIT)), &longest),
-        ("one byte longer", server_frame(0x81, &long(LIMIT + 1)), "TooLong"),
-        ("continuation of nothing", server_frame(0x80, b""), "Continuation"),
-        ("text not UTF-8", server_frame(0x81, &[0xc3, 0x28]), "Utf8"),
-        ("text with a surrogate", server_frame(0x81, &[0xed, 0xa0, 0x80]), "Utf8"),
+        ("as long as allowed", support::frame(0x81, &long(LIMIT)), &longest),
+        ("one byte longer", support::frame(0x81, &long(LIMIT + 1)), "TooLong"),
+        ("continuation of nothing", support::frame(0x80, b""), "Continuation"),
+        ("text not UTF-8", support::frame(0x81, &[0xc3, 0x28]), "Utf8"),
+        ("text with a surrogate", support::frame(0x81, &[0xed, 0xa0, 0x80]), "Utf8"),
     ];
     for (name, bytes, expected) in table {
         for piece in [1, 3, bytes.len()] {
@@ -132,37 +116,41 @@ fn fragments_are_joined_and_control_frames_may_come_between() {
         (
             "three fragments with a ping and a pong between",
             vec![
-                server_frame(0x01, b"one "),
-                server_frame(0x89, b"p"),
-                server_frame(0x00, b"two "),
-                server_frame(0x8A, b"q"),
-                server_frame(0x80, b"three"),
-                server_frame(0x81, b"next"),
+                support::frame(0x01, b"one "),
+                support::frame(0x89, b"p"),
+                support::frame(0x00, b"two "),
+                support::frame(0x8A, b"q"),
+                support::frame(0x80, b"three"),
+                support::frame(0x81, b"next"),
             ],
             vec!["ping p", "pong q", "message one two three", "message next"],
         ),
         (
             "a character across fragments",
-            vec![server_frame(0x01, &euro[..1]), server_frame(0x00, &euro[1..2]), server_frame(0x80, &euro[2..])],
+            vec![support::frame(0x01, &euro[..1]), support::frame(0x00, &euro[1..2]), support::frame(0x80, &euro[2..])],
             vec!["message €"],
         ),
         (
             "empty fragments",
-            vec![server_frame(0x01, b""), server_frame(0x00, b""), server_frame(0x80, b"")],
+            vec![support::frame(0x01, b""), support::frame(0x00, b""), support::frame(0x80, b"")],
             vec!["message "],
         ),
-        ("a message inside a message", vec![server_frame(0x01, b"a"), server_frame(0x81, b"b")], vec!["Interleaved"]),
+        (
+            "a message inside a message",
+            vec![support::frame(0x01, b"a"), support::frame(0x81, b"b")],
+            vec!["Interleaved"],
+        ),
         (
             "fragments that are too long together",
-            vec![server_frame(0x01, &[b'a'; LIMIT]), server_frame(0x80, b"a")],
+            vec![support::frame(0x01, &[b'a'; LIMIT]), support::frame(0x80, b"a")],
             vec!["TooLong"],
         ),
         (
             "a ping when the message is as long as allowed",
-            vec![server_frame(0x02, &[0; LIMIT]), server_frame(0x89, b"p"), server_frame(0x80, b"")],
+            vec![support::frame(0x02, &[0; LIMIT]), support::frame(0x89, b"p"), support::frame(0x80, b"")],
             vec!["ping p", "long"],
         ),
-        ("a close inside a message", vec![server_frame(0x01, b"a"), server_frame(0x88, b"")], vec!["close 1005"]),
+        ("a close inside a message", vec![support::frame(0x01, b"a"), support::frame(0x88, b"")], vec!["close 1005"]),
     ];
     for (name, frames, expected) in table {
         for piece in [1, 2, 7, 1_000] {
@@ -175,9 +163,9 @@ fn fragments_are_joined_and_control_frames_may_come_between() {
 
 #[test]
 fn a_message_in_too_many_fragments_is_refused() {
-    let mut bytes = server_frame(0x01, b"");
+    let mut bytes = support::frame(0x01, b"");
     for _ in 0..4_096 {
-        bytes.extend_from_slice(&server_frame(0x00, b""));
+        bytes.extend_from_slice(&support::frame(0x00, b""));
     }
     assert_eq!(decode(&bytes, 4_000), ["Fragments"]);
 }
@@ -185,7 +173,7 @@ fn a_message_in_too_many_fragments_is_refused() {
 #[test]
 fn a_long_stream_of_messages_reuses_the_buffer_and_keeps_slack_behind_each() {
     let mut inbox = Inbox::new(LIMIT);
-    let message = server_frame(0x81, &[b'x'; 1_500]);
+    let message = support::frame(0x81, &[b'x'; 1_500]);
     let stream: Vec<u8> = message.iter().copied().cycle().take(message.len() * 500).collect();
     let (mut at, mut seen) = (0, 0);
     while at < stream.len() {

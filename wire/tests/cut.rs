@@ -8,22 +8,10 @@ use std::io::Write;
 use optiflow_wire::down::Down;
 use optiflow_wire::limits::Limits;
 use optiflow_wire::transport::memory::{Cut, MemoryDialer, PipeOptions};
-use support::{Seen, answer_by_hand, chopped, client, poll_all, seconds};
+use support::{Seen, answer_by_hand, chopped, client, frame, poll_all, seconds};
 
 /// Frames as a server writes them, and the text that is whole with the last byte of each.
 fn frames() -> Vec<(Vec<u8>, Option<String>)> {
-    let frame = |first: u8, payload: &[u8]| {
-        let mut bytes = vec![first];
-        match payload.len() {
-            len @ 0..126 => bytes.push(len as u8),
-            len => {
-                bytes.push(126);
-                bytes.extend_from_slice(&u16::try_from(len).unwrap().to_be_bytes());
-            }
-        }
-        bytes.extend_from_slice(payload);
-        bytes
-    };
     let (long, wide) = ("x".repeat(300), "preço 币安 €");
     vec![
         (frame(0x81, b"first"), Some("first".to_owned())),

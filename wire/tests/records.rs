@@ -4,143 +4,26 @@
 
 mod support;
 
-use std::io::{Read, Write};
-use std::sync::Arc;
+use std::io::Write;
 
-use optiflow_wire::connection::Connection;
-use optiflow_wire::down::{Down, TlsFault};
-use optiflow_wire::limits::Limits;
-use optiflow_wire::transport::memory::{Cut, MemoryDialer, PipeOptions};
-use ring::aead::{AES_128_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
+use optiflow_wire::connection::Event;
+use optiflow_wire::down::{Down, TlsFault, Violation};
+use optiflow_wire::transport::memory::Cut;
 use rustls::version::TLS13;
-use rustls::{ConnectionTrafficSecrets, ServerConnection, StreamOwned};
-use support::{Certificate, Client, Pipe, Seen, answer_to, believes, certificate, endpoint, poll_all, seconds};
+use support::hand::{ALERT, DATA, HANDSHAKE, Hand, Lane, greet};
+use support::{Seen, believes, certificate, frame, poll_all, seconds};
 
-const ALERT: u8 = 21;
-const HANDSHAKE: u8 = 22;
-const DATA: u8 = 23;
 const MALFORMED: Down = Down::Tls(TlsFault::Malformed);
 
-/// One direction, sealed and opened as RFC 8446 §5.2 says, byte by byte.
-struct Lane {
-    key: LessSafeKey,
-    iv: [u8; 12],
-    sequence: u64,
+/// A text frame.
+fn said(text: &str) -> Vec<u8> {
+    frame(0x81, text.as_bytes())
 }
 
-impl Lane {
-    fn new((sequence, secrets): (u64, ConnectionTrafficSecrets)) -> Lane {
-        let ConnectionTrafficSecrets::Aes128Gcm { key, iv } = secrets else { panic!("we offer it first") };
-        let key = LessSafeKey::new(UnboundKey::new(&AES_128_GCM, key.as_ref()).unwrap());
-        Lane { key, iv: iv.as_ref().try_into().unwrap(), sequence }
-    }
-
-    fn nonce(&mut self) -> Nonce {
-        let number = u128::from_be_bytes([[0; 4].as_slice(), &self.iv].concat().try_into().unwrap());
-        let nonce = (number ^ u128::from(self.sequence)).to_be_bytes();
-        self.sequence += 1;
-        Nonce::assume_unique_for_key(nonce[4..].try_into().unwrap())
-    }
-
-    /// A record with this content, type and padding.
-    fn seal(&mut self, content: &[u8], kind: u8, padding: usize) -> Vec<u8> {
-        let mut inner = [content, &[kind], &vec![0; padding]].concat();
-        let [high, low] = u16::try_from(inner.len() + 16).unwrap().to_be_bytes();
-        let header = [DATA, 3, 3, high, low];
-        let nonce = self.nonce();
-        self.key.seal_in_place_append_tag(nonce, Aad::from(header), &mut inner).unwrap();
-        [header.as_slice(), &inner].concat()
-    }
-
-    /// The content of a record and its type.
-    fn open(&mut self, record: &[u8]) -> (Vec<u8>, u8) {
-        let (header, mut inner) = (record[..5].to_vec(), record[5..].to_vec());
-        let nonce = self.nonce();
-        let mut inner = self.key.open_in_place(nonce, Aad::from(header), &mut inner).unwrap().to_vec();
-        inner.truncate(inner.iter().rposition(|byte| *byte != 0).unwrap() + 1);
-        let kind = inner.pop().unwrap();
-        (inner, kind)
-    }
-}
-
-/// A server that has our connection up and its keys in hand.
-struct Hand {
-    client: Client,
-    pipe: Pipe,
-    out: Lane,
-    back: Lane,
-}
-
-fn guarded(pipe: Pipe, certificate: &Certificate) -> StreamOwned<ServerConnection, Pipe> {
-    let mut config = (*certificate.server).clone();
-    config.enable_secret_extraction = true;
-    StreamOwned::new(ServerConnection::new(Arc::new(config)).unwrap(), pipe)
-}
-
-/// Brings a client up.
-fn greet(certificate: &Certificate) -> (Client, MemoryDialer, StreamOwned<ServerConnection, Pipe>) {
-    let dialer = MemoryDialer::new(PipeOptions::default());
-    let mut client = Connection::new(endpoint(Some(believes(&certificate.pem))), dialer.clone(), Limits::orders(), 7);
-    assert_eq!(poll_all(&mut client, seconds(1)), []);
-    let mut stream = guarded(dialer.accept().unwrap().1, certificate);
-    let (mut request, mut buffer) = (Vec::new(), [0; 4_096]);
-    while !request.ends_with(b"\r\n\r\n") {
-        assert_eq!(poll_all(&mut client, seconds(1)), []);
-        let len = stream.read(&mut buffer).unwrap_or(0);
-        request.extend_from_slice(&buffer[..len]);
-    }
-    let head = answer_to(std::str::from_utf8(&request).unwrap());
-    stream.write_all(format!("{head}\r\n").as_bytes()).unwrap();
-    stream.flush().unwrap();
-    assert_eq!(poll_all(&mut client, seconds(1)), [Seen::Up]);
-    (client, dialer, stream)
-}
-
-impl Hand {
-    fn new(certificate: &Certificate) -> Hand {
-        let (client, _, stream) = greet(certificate);
-        let (session, pipe) = stream.into_parts();
-        let secrets = session.dangerous_extract_secrets().unwrap();
-        Hand { client, pipe, out: Lane::new(secrets.tx), back: Lane::new(secrets.rx) }
-    }
-
-    fn seen(&mut self) -> Vec<Seen> {
-        poll_all(&mut self.client, seconds(2))
-    }
-
-    /// Delivers bytes and says what comes of them.
-    fn deliver(&mut self, bytes: &[u8]) -> Vec<Seen> {
-        self.pipe.write_all(bytes).unwrap();
-        self.seen()
-    }
-
-    /// The alert in the last record that the client wrote, if it is one.
-    fn alert(&mut self) -> Option<u8> {
-        let (mut bytes, mut alert) = (vec![0; 1 << 20], None);
-        let len = self.pipe.read(&mut bytes).ok()?;
-        let mut rest = &bytes[..len];
-        while let [_, _, _, high, low, ..] = rest {
-            let (record, after) = rest.split_at(5 + usize::from(u16::from_be_bytes([*high, *low])));
-            let (content, kind) = self.back.open(record);
-            alert = (kind == ALERT).then(|| content[1]);
-            rest = after;
-        }
-        alert
-    }
-}
-
-/// A text frame as a server writes it.
-fn frame(text: &str) -> Vec<u8> {
-    let len = u8::try_from(text.len()).unwrap();
-    assert!(len < 126);
-    [&[0x81, len], text.as_bytes()].concat()
-}
-
-/// A frame of so many bytes in all.
+/// A text frame of so many bytes in all.
 fn long_frame(len: usize) -> (Vec<u8>, Seen) {
     let text = "x".repeat(len - 4);
-    let head = [[0x81, 126], u16::try_from(text.len()).unwrap().to_be_bytes()].concat();
-    ([&head, text.as_bytes()].concat(), Seen::Text(text))
+    (said(&text), Seen::Text(text))
 }
 
 fn text(text: &str) -> Seen {
@@ -154,12 +37,12 @@ fn ticket(len: u8) -> Vec<u8> {
 #[test]
 fn a_record_with_any_one_bit_turned_ends_the_connection_and_says_nothing() {
     let certificate = certificate("localhost", &[&TLS13]);
-    let record_len = Hand::new(&certificate).out.seal(&frame("abc"), DATA, 0).len();
+    let record_len = Hand::new(&certificate).out.seal(&said("abc"), DATA, 0).len();
     for bit in 0..record_len * 8 {
         let mut hand = Hand::new(&certificate);
-        let mut bytes = hand.out.seal(&frame("before"), DATA, 0);
+        let mut bytes = hand.out.seal(&said("before"), DATA, 0);
         let at = bytes.len();
-        bytes.extend(hand.out.seal(&frame("abc"), DATA, 0));
+        bytes.extend(hand.out.seal(&said("abc"), DATA, 0));
         bytes[at + bit / 8] ^= 1 << (bit % 8);
         // Enough behind it that a length which claims too much is filled.
         for _ in 0..3 {
@@ -178,7 +61,7 @@ fn what_a_server_may_do_is_understood() {
     let mut out = |parts: &[(&[u8], u8, usize)]| {
         parts.iter().flat_map(|(content, kind, padding)| hand.out.seal(content, *kind, *padding)).collect::<Vec<u8>>()
     };
-    let (hello, cut) = (frame("hello"), ticket(20));
+    let (hello, cut) = (said("hello"), ticket(20));
     let cases = [
         (out(&[(&hello, DATA, 0)]), vec![text("hello")]),
         (out(&[(&hello, DATA, 1), (&hello, DATA, 9_000)]), vec![text("hello"), text("hello")]),
@@ -213,7 +96,7 @@ fn what_a_server_may_do_is_understood() {
 fn what_a_server_must_not_do_ends_the_connection_with_an_alert() {
     type Bad = fn(&mut Lane) -> Vec<u8>;
     let certificate = certificate("localhost", &[&TLS13]);
-    let cases: [(&str, Bad, Down, u8); 19] = [
+    let cases: [(&str, Bad, Down, u8); 20] = [
         ("a plain alert", |_| vec![ALERT, 3, 3, 0, 2, 2, 80], MALFORMED, 10),
         ("a change of cipher", |_| vec![20, 3, 3, 0, 1, 1], MALFORMED, 10),
         ("a plain handshake", |_| vec![HANDSHAKE, 3, 3, 0, 5, 4, 0, 0, 1, 0], MALFORMED, 10),
@@ -230,7 +113,7 @@ fn what_a_server_must_not_do_ends_the_connection_with_an_alert() {
         ("a ticket too long", |out| out.seal(&[4, 3, 0, 0], HANDSHAKE, 0), MALFORMED, 50),
         (
             "data inside a ticket",
-            |out| [out.seal(&ticket(9)[..5], HANDSHAKE, 0), out.seal(&frame("no"), DATA, 0)].concat(),
+            |out| [out.seal(&ticket(9)[..5], HANDSHAKE, 0), out.seal(&said("no"), DATA, 0)].concat(),
             MALFORMED,
             10,
         ),
@@ -242,14 +125,15 @@ fn what_a_server_must_not_do_ends_the_connection_with_an_alert() {
         ),
         ("new keys", |out| out.seal(&[24, 0, 0, 1, 0], HANDSHAKE, 0), Down::Tls(TlsFault::KeyUpdate), 0),
         ("an alert", |out| out.seal(&[2, 80], ALERT, 0), Down::Tls(TlsFault::Alert(80)), 0),
+        ("an empty alert", |out| out.seal(&[], ALERT, 0), MALFORMED, 10),
         ("an alert of three bytes", |out| out.seal(&[2, 80, 0], ALERT, 0), MALFORMED, 50),
     ];
     for (name, bad, reason, alert) in cases {
         for piecewise in [false, true] {
             let mut hand = Hand::new(&certificate);
-            let mut bytes = hand.out.seal(&frame("before"), DATA, 0);
+            let mut bytes = hand.out.seal(&said("before"), DATA, 0);
             bytes.extend(bad(&mut hand.out));
-            bytes.extend(hand.out.seal(&frame("after"), DATA, 0));
+            bytes.extend(hand.out.seal(&said("after"), DATA, 0));
             let mut seen = Vec::new();
             for piece in bytes.chunks(if piecewise { 3 } else { bytes.len() }) {
                 // The client hangs up before the last piece.
@@ -265,16 +149,16 @@ fn what_a_server_must_not_do_ends_the_connection_with_an_alert() {
 #[test]
 fn half_a_record_is_nothing_and_the_end_is_told_as_it_came() {
     let certificate = certificate("localhost", &[&TLS13]);
-    let record_len = Hand::new(&certificate).out.seal(&frame("half"), DATA, 0).len();
+    let record_len = Hand::new(&certificate).out.seal(&said("half"), DATA, 0).len();
     for len in 0..record_len {
         let mut hand = Hand::new(&certificate);
-        let record = hand.out.seal(&frame("half"), DATA, 0);
+        let record = hand.out.seal(&said("half"), DATA, 0);
         assert_eq!(hand.deliver(&record[..len]), []);
         hand.pipe.cut(Cut::Ended);
         assert_eq!(hand.seen(), [Seen::Down(Down::Ended)]);
     }
     let mut hand = Hand::new(&certificate);
-    let bytes = [hand.out.seal(&frame("last"), DATA, 0), hand.out.seal(&[1, 0], ALERT, 0)].concat();
+    let bytes = [hand.out.seal(&said("last"), DATA, 0), hand.out.seal(&[1, 0], ALERT, 0)].concat();
     assert_eq!(hand.deliver(&bytes), [text("last"), Seen::Down(Down::Ended)]);
     assert_eq!(hand.alert(), Some(0), "a goodbye is answered with one");
 }
@@ -290,12 +174,34 @@ fn a_close_in_order_ends_with_a_close_notify_of_ours() {
 }
 
 #[test]
+fn nothing_is_sealed_behind_an_alert() {
+    let certificate = certificate("localhost", &[&TLS13]);
+    let mut hand = Hand::new(&certificate);
+    let bad = [&hand.out.seal(&said("before"), DATA, 0)[..], &[DATA, 3, 3, 0, 16]].concat();
+    hand.pipe.write_all(&bad).unwrap();
+    while !matches!(hand.client.poll(seconds(2)), Event::Text(_)) {}
+    // Its end has not been told yet.
+    assert_eq!(hand.client.send_text(seconds(2), b"too late"), Ok(()));
+    assert_eq!(hand.seen(), [Seen::Down(MALFORMED)]);
+    assert_eq!(hand.alert(), Some(20), "the last record");
+}
+
+#[test]
+fn whoever_breaks_a_rule_of_websocket_hears_a_close_notify_of_ours_too() {
+    let certificate = certificate("localhost", &[&TLS13]);
+    let mut hand = Hand::new(&certificate);
+    let reserved = hand.out.seal(&frame(0xC1, b""), DATA, 0);
+    assert_eq!(hand.deliver(&reserved), [Seen::Down(Down::Violation(Violation::ReservedBits))]);
+    assert_eq!(hand.alert(), Some(0));
+}
+
+#[test]
 fn new_keys_of_the_server_cost_the_connection_and_the_next_one_comes_up() {
     let certificate = certificate("localhost", &[&TLS13]);
-    let (mut client, dialer, mut stream) = greet(&certificate);
-    stream.write_all(&frame("old")).unwrap();
+    let (mut client, dialer, mut stream) = greet(&certificate, believes(&certificate.pem));
+    stream.write_all(&said("old")).unwrap();
     stream.conn.refresh_traffic_keys().unwrap();
-    stream.write_all(&frame("new")).unwrap();
+    stream.write_all(&said("new")).unwrap();
     stream.flush().unwrap();
     assert_eq!(poll_all(&mut client, seconds(2)), [text("old"), Seen::Down(Down::Tls(TlsFault::KeyUpdate))]);
     assert_eq!(poll_all(&mut client, seconds(3)), []);

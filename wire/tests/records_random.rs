@@ -177,6 +177,22 @@ proptest! {
 }
 
 #[test]
+fn new_keys_are_followed_where_rustls_goes_on() {
+    let (dialect, acts) = (DIALECTS[2], Vec::new());
+    let play = Play { dialect, near: None, far: None, capacity: 1 << 20, fragment: None, tickets: 1, seed: 1, acts };
+    let (mut client, mut server) = up(&play);
+    for round in 0..3 {
+        server.send(Message::text(format!("old {round}")));
+        server.socket.as_mut().unwrap().get_mut().conn.refresh_traffic_keys().unwrap();
+        server.send(Message::text(format!("new {round}")));
+        client.send_text(seconds(2), b"answer").unwrap();
+        let (seen, read) = exchange(&mut client, &mut server, seconds(2));
+        assert_eq!(seen, [Seen::Text(format!("old {round}")), Seen::Text(format!("new {round}"))]);
+        assert_eq!(read, [Message::text("answer")]);
+    }
+}
+
+#[test]
 fn what_a_server_says_in_its_first_flight_is_not_lost() {
     for len_max in [1, 3, 100, 100_000] {
         let certificate = certificate(DIALECTS[0]);

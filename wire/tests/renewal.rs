@@ -14,7 +14,7 @@ use optiflow_wire::connection::Connection;
 use optiflow_wire::limits::Limits;
 use optiflow_wire::renewal::{LOOKUP_PAUSE, Lookup, Renewal, Resolver};
 use optiflow_wire::transport::memory::{Answer, MemoryDialer, PipeOptions};
-use support::{Client, poll_all, seconds};
+use support::{Client, Server, exchange, poll_all, seconds};
 
 /// Answers as it is told, and counts.
 #[derive(Clone, Default)]
@@ -130,8 +130,17 @@ fn an_exchange_that_refuses_for_half_an_hour_is_neither_stormed_nor_looked_up_wi
 #[test]
 fn nobody_who_is_connected_asks() {
     let mut world = World::new();
-    world.dialer.set_answer(Answer::Hang);
+    world.run(Duration::from_secs(1));
+    world.dialer.set_answer(Answer::Accept);
     world.run(Duration::from_secs(2));
-    assert_eq!(world.resolver.step(world.now), 0);
-    assert!(world.told.asked.borrow().is_empty());
+    let mut server = Server::new(world.dialer.accept().unwrap().1);
+    exchange(&mut world.client, &mut server, world.now);
+    assert!(world.client.is_up());
+    let asked = world.told.asked.borrow().len();
+    for _ in 0..600 {
+        world.run(Duration::from_secs(1));
+        server.step();
+    }
+    assert!(world.client.is_up());
+    assert_eq!(world.told.asked.borrow().len(), asked);
 }

@@ -18,8 +18,10 @@ use crate::down::{Down, TlsFault};
 pub(crate) struct Library<S> {
     stream: S,
     session: ClientConnection,
-    /// Decrypted bytes wait in the session.
+    /// Decrypted bytes may wait in the session.
     decrypted: bool,
+    /// Why nothing more will be read.
+    over: Option<Down>,
     /// The session may be asked for its keys.
     is_extractable: bool,
     /// Where the record ends that is being read; `None` once hands are shaken and reading needs no bounds.
@@ -32,7 +34,7 @@ impl<S: Read + Write> Library<S> {
         let mut session = ClientConnection::new(Arc::clone(config), name).map_err(|error| Down::Tls(fault(&error)))?;
         session.set_buffer_limit(Some(SEALED_LEN_MAX));
         let is_extractable = config.enable_secret_extraction;
-        Ok(Library { stream, session, decrypted: false, is_extractable, border: Some(Border::default()) })
+        Ok(Library { stream, session, decrypted: false, over: None, is_extractable, border: Some(Border::default()) })
     }
 
     /// Ends only when our last word is written too.
@@ -57,8 +59,11 @@ impl<S: Read + Write> Library<S> {
 
     pub(super) fn read(&mut self, into: &mut [u8]) -> Result<Got, Down> {
         if !self.decrypted {
+            if let Some(reason) = self.over {
+                return Err(reason);
+            }
             match self.receive()? {
-                Got::Bytes(_) => self.open()?,
+                Got::Bytes(_) => self.open(),
                 nothing @ (Got::Progress | Got::Nothing | Got::End) => return Ok(nothing),
             }
         }
@@ -108,17 +113,15 @@ impl<S: Read + Write> Library<S> {
         }
     }
 
-    /// Decrypts what was received.
-    fn open(&mut self) -> Result<(), Down> {
+    /// Decrypts what was received. What came before a fault is handed out before it is told.
+    fn open(&mut self) {
         match self.session.process_new_packets() {
-            Ok(state) => {
-                self.decrypted = state.plaintext_bytes_to_read() > 0;
-                Ok(())
-            }
+            Ok(state) => self.decrypted = state.plaintext_bytes_to_read() > 0,
             Err(error) => {
                 // The session has an alert ready that tells the peer; the reason matters more than whether it arrives.
                 let _ = self.flush();
-                Err(Down::Tls(fault(&error)))
+                self.over = Some(Down::Tls(fault(&error)));
+                self.decrypted = true;
             }
         }
     }

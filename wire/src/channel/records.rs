@@ -256,6 +256,7 @@ fn alerted(content: &[u8]) -> Over {
     match content {
         [_, CLOSE_NOTIFY] => Over { alert: CLOSE_NOTIFY, reason: Down::Ended },
         [_, description] => Over { alert: CLOSE_NOTIFY, reason: Down::Tls(TlsFault::Alert(*description)) },
+        [] => Over::refusal(UNEXPECTED_MESSAGE),
         _ => Over::refusal(DECODE_ERROR),
     }
 }

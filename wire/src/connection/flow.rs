@@ -154,8 +154,9 @@ impl<D: Dialer> Connection<D> {
         self.state = match wait_after(reason) {
             After::Never => State::Stopped,
             After::Drop => State::Waiting { until: now + self.backoff.after_drop() },
-            After::Failure(least) => {
-                let least = least.max(self.refused());
+            After::Told(least) => State::Waiting { until: now + self.backoff.after_failure().max(least) },
+            After::Failure => {
+                let least = self.refused();
                 State::Waiting { until: now + self.backoff.after_failure().max(least) }
             }
         };
@@ -247,8 +248,10 @@ enum After {
     Never,
     /// We dropped it ourselves.
     Drop,
-    /// It failed; wait at least this long.
-    Failure(Duration),
+    /// It was refused by somebody who is there and says how long to wait at least.
+    Told(Duration),
+    /// It failed.
+    Failure,
 }
 
 fn wait_after(reason: Down) -> After {
@@ -256,7 +259,7 @@ fn wait_after(reason: Down) -> After {
         Down::Closed => After::Never,
         Down::Rotated | Down::Asked => After::Drop,
         Down::Refused { retry_after: Some(seconds), .. } => {
-            After::Failure(Duration::from_secs(u64::from(seconds)).min(RETRY_AFTER_MAX))
+            After::Told(Duration::from_secs(u64::from(seconds)).min(RETRY_AFTER_MAX))
         }
         Down::Refused { retry_after: None, .. }
         | Down::Connect(_)
@@ -271,7 +274,7 @@ fn wait_after(reason: Down) -> After {
         | Down::Violation(_)
         | Down::PongTimeout
         | Down::Entropy
-        | Down::PutOff => After::Failure(Duration::ZERO),
+        | Down::PutOff => After::Failure,
     }
 }
 

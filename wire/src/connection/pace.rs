@@ -1,7 +1,8 @@
 //! How many frames leave in a second: an exchange hangs up on whoever sends more, and may ban the address.
 //!
-//! Our own pings always find a token, because the others leave one. A pong waits for its token; of several that wait only the
-//! latest is sent, which answers them all (RFC 6455 §5.5.3). The close frame, the last of all, has a token of its own.
+//! Our own pings always find a token, because the others leave one. A pong waits for its token; of several that wait
+//! only the latest is sent, which answers them all (RFC 6455 §5.5.3). The close frame, the last of all, has a token of
+//! its own.
 
 use std::time::Duration;
 
@@ -26,13 +27,13 @@ impl Pace {
     }
 
     /// May a text leave?
-    pub(super) fn admits_text(&self, now: Nanos) -> bool {
-        self.bucket.take(now, OWN_PINGS).is_ok()
+    pub(super) fn admits_text(&mut self, now: Nanos) -> bool {
+        self.bucket.take_alone(now, OWN_PINGS).is_ok()
     }
 
     /// Our ping leaves.
-    pub(super) fn ping(&self, now: Nanos) {
-        let admitted = self.bucket.take(now, 0);
+    pub(super) fn ping(&mut self, now: Nanos) {
+        let admitted = self.bucket.take_alone(now, 0);
         assert!(admitted.is_ok(), "pongs and texts leave a token, and our pings are rarer than tokens");
     }
 
@@ -47,7 +48,7 @@ impl Pace {
 
     /// Answers the ping that is owed, if it may; says whether it did.
     pub(super) fn answer(&mut self, now: Nanos, outbox: &mut Outbox) -> bool {
-        if !self.is_owed || self.bucket.take(now, OWN_PINGS).is_err() {
+        if !self.is_owed || self.bucket.take_alone(now, OWN_PINGS).is_err() {
             return false;
         }
         self.is_owed = false;

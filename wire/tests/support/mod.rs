@@ -1,6 +1,8 @@
 //! A world for a connection: tungstenite as the server at the far end of a memory pipe, time moved by hand.
 #![allow(dead_code, missing_docs, reason = "each test uses a part")]
 
+pub mod hand;
+
 use std::io::{Read, Write};
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,11 +35,13 @@ pub type Client = Connection<MemoryDialer>;
 pub struct Server<S: Read + Write> {
     waiting: Option<MidHandshake<ServerHandshake<S, NoCallback>>>,
     pub socket: Option<WebSocket<S>>,
+    /// Why the handshake failed.
+    pub refused: Option<tungstenite::Error>,
 }
 
 impl<S: Read + Write> Server<S> {
     pub fn new(stream: S) -> Server<S> {
-        let mut server = Server { waiting: None, socket: None };
+        let mut server = Server { waiting: None, socket: None, refused: None };
         server.settle(tungstenite::accept(stream));
         server
     }
@@ -46,7 +50,7 @@ impl<S: Read + Write> Server<S> {
         match result {
             Ok(socket) => self.socket = Some(socket),
             Err(HandshakeError::Interrupted(waiting)) => self.waiting = Some(waiting),
-            Err(HandshakeError::Failure(error)) => eprintln!("server handshake: {error}"),
+            Err(HandshakeError::Failure(error)) => self.refused = Some(error),
         }
     }
 
@@ -186,19 +190,20 @@ pub fn guarded(pipe: Pipe, certificate: &Certificate) -> StreamOwned<ServerConne
     StreamOwned::new(ServerConnection::new(Arc::clone(&certificate.server)).unwrap(), pipe)
 }
 
+/// A frame as a server writes it: first byte, and the shortest form of its length.
+pub fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
+    let head = match payload.len() {
+        len @ 0..126 => vec![first, len as u8],
+        len @ 126..65_536 => [&[first, 126], &(len as u16).to_be_bytes()[..]].concat(),
+        len => [&[first, 127], &(len as u64).to_be_bytes()[..]].concat(),
+    };
+    [&head, payload].concat()
+}
+
 /// Answers the upgrade, and writes `after` in the same breath.
 pub fn answer_by_hand(mut far: Pipe, after: &[u8]) -> Pipe {
     let (head, _) = request(&mut far);
-    far.write_all(
-        &[
-            head.as_bytes(),
-            b"
-",
-            after,
-        ]
-        .concat(),
-    )
-    .unwrap();
+    far.write_all(&[head.as_bytes(), b"\r\n", after].concat()).unwrap();
     far
 }
 
