@@ -11,10 +11,11 @@ use optiflow_base::instrument::Instrument;
 use optiflow_base::log::{Log, LogEvent, SignalSample};
 use optiflow_base::market::{BookDoubt, BookLoss, MarketBody, MarketEvent};
 use optiflow_base::money::{Price, Qty};
-use optiflow_base::order::{Action, DenyReason, Intent, OrderChange, OrderEvent, Terms};
+use optiflow_base::order::{Action, Intent, OrderChange, OrderEvent, Terms};
 use optiflow_base::ring::Tx;
 
 use crate::book::{Applied, Book};
+use crate::denial::only_time_helps;
 use crate::doubt::doubt_phrase;
 use crate::engine::EngineSymbol;
 use crate::orders::{Found, OwnOrder, OwnOrders};
@@ -353,30 +354,6 @@ const fn allowed(trouble: Option<Trouble>) -> Allowed {
     match trouble {
         None => Allowed { entries: true, exits: true },
         Some(trouble) => Allowed { entries: false, exits: !trouble.forbids_exits() },
-    }
-}
-
-/// Would the same order be denied again a moment later, whatever it asks for?
-const fn only_time_helps(reason: DenyReason) -> bool {
-    match reason {
-        DenyReason::Latched | DenyReason::OrderRate | DenyReason::WeightRate | DenyReason::RepeatedRefusal => true,
-        DenyReason::GateClosed
-        | DenyReason::NoReference
-        | DenyReason::PriceFilter
-        | DenyReason::LotSize
-        | DenyReason::MinNotional
-        | DenyReason::PercentPrice
-        | DenyReason::OffGrid
-        | DenyReason::OrderSize
-        | DenyReason::PositionLimit
-        | DenyReason::OpenOrders
-        | DenyReason::PriceBand
-        | DenyReason::NotReducing
-        | DenyReason::BadOrderId
-        | DenyReason::RingFull
-        | DenyReason::TotalLimit
-        | DenyReason::TotalOpenOrders
-        | DenyReason::ExitFirst => false,
     }
 }
 

@@ -116,14 +116,13 @@ impl<C: Clock> Engine<C> {
         self.desks.iter().map(Desk::overdue_at).min()
     }
 
-    fn reports(&mut self, now: Nanos) -> Progress {
-        let mut worked = false;
-        for _ in 0..REPORTS_PER_STEP_MAX {
-            let Some(report) = self.from_risk.pop().or_else(|| self.from_oms.pop()) else { break };
+    /// Takes in what was told, as much as a step takes; says how much that was.
+    fn reports(&mut self, now: Nanos) -> usize {
+        for taken in 0..REPORTS_PER_STEP_MAX {
+            let Some(report) = self.from_risk.pop().or_else(|| self.from_oms.pop()) else { return taken };
             self.on_report(&report, now);
-            worked = true;
         }
-        Progress::from_work(worked)
+        REPORTS_PER_STEP_MAX
     }
 
     fn on_report(&mut self, report: &Report, now: Nanos) {
@@ -199,10 +198,11 @@ impl<C: Clock> Engine<C> {
 impl<C: Clock> Stage for Engine<C> {
     fn step(&mut self, now: Nanos) -> Progress {
         let reports = self.reports(now);
-        if self.decide_due(now) > 0 {
+        // What still waits may forbid what would be decided now: it is read first.
+        if reports == REPORTS_PER_STEP_MAX || self.decide_due(now) > 0 {
             return Progress::Busy;
         }
-        reports.or(self.events(now))
+        Progress::from_work(reports > 0).or(self.events(now))
     }
 }
 

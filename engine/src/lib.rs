@@ -11,6 +11,7 @@
 
 pub mod engine;
 
+mod denial;
 mod desk;
 mod doubt;
 

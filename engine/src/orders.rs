@@ -346,6 +346,17 @@ mod tests {
     }
 
     #[test]
+    fn a_cancel_whose_order_fell_into_doubt_is_asked_for_again() {
+        let mut orders = OwnOrders::new();
+        let (id, second) = (OrderId::new(1, 1), 1_000_000_000);
+        assert!(orders.insert(&order(1), Nanos(1)));
+        orders.apply(&event(1, OrderChange::Sent));
+        assert!(orders.begin_cancel(id, Nanos(second)));
+        orders.apply(&event(1, OrderChange::Unknown));
+        assert!(orders.begin_cancel(id, Nanos(2 * second)));
+    }
+
+    #[test]
     fn a_late_report_finds_the_order_that_ended_and_a_stranger_is_named() {
         let mut orders = OwnOrders::new();
         for counter in 1..=2 * ENDED_ORDERS_LEN as u32 {

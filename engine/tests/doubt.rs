@@ -185,6 +185,8 @@ fn a_book_that_stays_crossed_is_lost_after_half_a_second_and_not_before() {
     say(&mut world, "10000.1", "10000");
     assert_eq!(world.doubts.pop(), Some(BookDoubt { symbol: SYMBOL, reason: BookLoss::Crossed }));
     assert_eq!(world.notices(), ["book lost: bid and ask stayed crossed"]);
+    world.run("book:10000.1/1/10000/1");
+    assert_eq!(world.doubts.pop(), None, "the next book has half a second of its own");
     assert!(world.now() > Nanos(0) && world.clock.now() == world.now());
 }
 
@@ -209,8 +211,8 @@ fn a_thread_that_was_stopped_decides_nothing_until_it_has_seen_the_present() {
     world.run("gate:open book:9999.9/1/10000/1");
     world.wait(100);
     assert!(!world.take_intents().is_empty(), "while it is awake");
-    // Eight seconds pass between two steps; the book from before them still looks sound to itself.
-    let later = world.now() + Duration::from_secs(8);
+    // Two seconds pass between two steps; the book from before them still looks sound to itself, and is not yet too old.
+    let later = world.now() + Duration::from_secs(2);
     world.clock.advance_to(later);
     world.settle();
     world.wait(2_000);

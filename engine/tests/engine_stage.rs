@@ -6,9 +6,11 @@ mod common;
 
 use common::SYMBOL;
 use common::world::World;
+use optiflow_base::clock::Nanos;
 use optiflow_base::log::{LogEvent, Span};
 use optiflow_base::market::{Level, MarketBody};
 use optiflow_base::money::Side;
+use optiflow_base::order::{GateReason, Report, Usage};
 use optiflow_base::stage::{Progress, Stage};
 use optiflow_engine::strategies::scalping_v1::config::ScalpingConfig;
 
@@ -60,6 +62,21 @@ fn strangers_are_named_and_the_exchange_has_the_last_word() {
     world.run("position:-0.5/9990");
     assert_eq!(position(&world), "-0.5 @ 9990");
     assert!(world.notices().contains(&"position corrected by the exchange".to_owned()));
+}
+
+/// A thread that stood still finds more reports than one step hears; the last of them shuts the gate.
+#[test]
+fn nothing_is_decided_before_every_report_is_heard() {
+    let mut world = world();
+    world.run("book:10000/9/10000.1/1");
+    let gate = |open, reason| Report::Gate { open, reason, at: Nanos(0) };
+    world.from_oms.push(gate(true, GateReason::Reconciled)).unwrap();
+    for _ in 0..100 {
+        world.from_oms.push(Report::Usage(Usage::default())).unwrap();
+    }
+    world.from_oms.push(gate(false, GateReason::InDoubt)).unwrap();
+    world.settle();
+    assert_eq!(world.take_intents(), []);
 }
 
 #[test]

@@ -27,13 +27,14 @@ struct Steady {
 }
 
 impl Steady {
-    fn new() -> Steady {
+    /// Exits that take go so many ticks through the touch.
+    fn new(cross_ticks: i64) -> Steady {
         let (cooldown, pause) = (Duration::from_millis(200), Duration::from_secs(5));
         let life = QuoteLife { min: Duration::from_millis(500), max: Duration::from_secs(2) };
         let policy = ExitPolicy {
             life_min: Duration::from_millis(500),
             reprice_ticks: 2,
-            cross_ticks: 5,
+            cross_ticks,
             cross_attempts_max: 2,
             kept_for_taking: 1,
         };
@@ -82,7 +83,7 @@ impl Strategy for Steady {
 }
 
 fn world() -> World {
-    World::with(Box::new(Steady::new()), 64)
+    World::with(Box::new(Steady::new(5)), 64)
 }
 
 const START: &str = "gate:open book:10000/9/10000.1/1";
@@ -163,6 +164,32 @@ fn exits_rest_move_take_and_end_at_the_market() {
 }
 
 #[test]
+fn each_position_is_left_by_a_limit_before_the_market() {
+    let mut world = world();
+    world.run(&format!("{START} ack:1 fill:1/0.01/10000 done:1 ack:2 top:9998/9/9998.1/1 cancelled:2"));
+    world.run("ack:3 expired:3 ack:4 expired:4 ack:5 fill:5/0.01/9998 done:5 wait:1000");
+    let told = world.told("ack:6 fill:6/0.01/9998 done:6 wait:100 ack:7 top:9996/9/9996.1/1 cancelled:7");
+    assert!(told.ends_with("8 sell 0.01 @ 9995.5 ioc exit"), "{told}");
+}
+
+#[test]
+fn where_no_filter_lets_a_limit_pass_a_stop_is_kept_by_the_market() {
+    // Six per cent through the touch: the exchange takes limits within five.
+    let mut world = World::with(Box::new(Steady::new(6_000)), 64);
+    let told = world.told(&format!("{START} ack:1 fill:1/0.01/10000 done:1 ack:2 top:9998/9/9998.1/1 cancelled:2"));
+    assert!(told.ends_with("3 sell 0.01 market exit"), "{told}");
+}
+
+#[test]
+fn an_order_that_is_accepted_ends_a_row_of_refusals() {
+    let mut world = world();
+    world.run(&format!("{START} sent:1 refused:1/-2019 wait:300 sent:2 refused:2/-2019 wait:500"));
+    world.run("ack:3 cancelled:3 wait:20 sent:4 refused:4/-2019");
+    world.take_intents();
+    assert_eq!(world.told("wait:220"), "5 buy 0.01 @ 10000 gtx", "the first of a new row");
+}
+
+#[test]
 fn a_reduce_only_refusal_is_asked_again_within_half_a_second_by_the_position_that_is_known_then() {
     let mut world = world();
     world.told(&format!("{START} ack:1 fill:1/0.01/10000 done:1 ack:2 top:9998/9/9998.1/1 cancelled:2"));
@@ -227,9 +254,13 @@ fn after_a_denial_that_only_time_heals_entries_wait_a_moment_and_exits_do_not() 
             }
         }
     }
-    for (reason, asked) in
-        [(DenyReason::RepeatedRefusal, 11), (DenyReason::OrderRate, 11), (DenyReason::PriceBand, 101)]
-    {
+    for (reason, asked) in [
+        (DenyReason::RepeatedRefusal, 11),
+        (DenyReason::OrderRate, 11),
+        (DenyReason::GateClosed, 11),
+        (DenyReason::NoReference, 11),
+        (DenyReason::PriceBand, 101),
+    ] {
         let mut world = World::with(Box::new(Greedy), 64);
         world.run(START);
         let mut entries = 0;

@@ -60,11 +60,19 @@ fn an_order_is_modified_once_it_rests_and_one_request_at_a_time() {
     assert_eq!(world.told("sent:1 wait:100"), "", "not before the exchange has it");
     assert_eq!(world.told("ack:1 wait:100"), "modify 1 to 0.02 @ 9999.7");
     assert_eq!(world.told("modifysent:1 wait:1000"), "", "one at a time");
-    assert_eq!(world.told("modified:1/9999.7/0.02 wait:1000"), "", "it has what it wanted");
+    assert_eq!(world.told("modified:1/9999.7/0.02 wait:20"), "", "it has what it wanted");
     assert_eq!(world.told("restated:1/9999.7/0.015 wait:20"), "modify 1 to 0.02 @ 9999.7", "somebody changed it");
     let seen = seen.lock().unwrap();
     let told: Vec<&str> = seen[3..].iter().map(String::as_str).collect();
     assert_eq!(told, ["0/0.01 @ 9999.9 to 0.02 @ 9999.7", "0/0.02 @ 9999.7", "0/0.015 @ 9999.7"]);
+}
+
+#[test]
+fn after_a_success_the_next_may_follow_at_once() {
+    let (mut world, _) = world(TimeInForce::Gtc);
+    assert_eq!(world.told("ack:1"), "modify 1 to 0.02 @ 9999.7");
+    let told = world.told("modifysent:1 modified:1/9999.7/0.02 restated:1/9999.7/0.015");
+    assert_eq!(told, "modify 1 to 0.02 @ 9999.7");
 }
 
 #[test]

@@ -149,7 +149,7 @@ fn position(limits: &RiskSymbol, order: &NewOrder, quote: &Quote, exposure: &Exp
     let floor = i128::from(quote.valuation(order.price).units());
     let credit = floor.saturating_mul(exposure.held_against(symbol, order.side)) / UNITS_WIDE;
     let nearly = worst.units().saturating_sub(credit) <= limits.position_notional_max.units();
-    Err(if credit > 0 && nearly { DenyReason::ExitFirst } else { DenyReason::PositionLimit })
+    Err(if nearly { DenyReason::ExitFirst } else { DenyReason::PositionLimit })
 }
 
 fn open_orders(limits: &RiskSymbol, exposure: &Exposure) -> Result<(), DenyReason> {

@@ -293,7 +293,7 @@ impl Exposure {
         };
         let order = &mut self.orders[at];
         let holding = &mut self.holdings[order.symbol.index()];
-        let moved = qty.min(order.remaining());
+        let moved = qty.min(order.remaining()).max(Qty::ZERO);
         order.filled = order.filled.saturating_add(moved);
         holding.shift(order.side, order.reduce_only, i128::from(moved.units()).saturating_neg());
         holding.book(order.side, qty);

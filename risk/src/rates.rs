@@ -1,7 +1,8 @@
 //! Request budgets: orders in ten seconds and in a minute, weight in a minute, and blocks the exchange has announced.
 //!
 //! Counts our own use and adopts the exchange's count where it is higher. Windows are those of the exchange's clock, as far
-//! as it has been measured; blocks end by ours. A share of every budget is kept back for cancels and reduce-only orders. Never lowers a count within its window. Risk thread.
+//! as it has been measured; blocks end by ours. A share of every budget is kept back for cancels and reduce-only orders.
+//! Never lowers a count within its window. Risk thread.
 
 use std::time::Duration;
 
@@ -207,6 +208,9 @@ mod tests {
         assert_eq!(rates.may_place(NOW, true), Err(DenyReason::OrderRate));
         assert_eq!(rates.may_cancel(NOW), Ok(()));
         assert_eq!(rates.may_place(until, false), Ok(()));
+        rates.adopt(NOW, &Usage { orders_blocked_until: Some(NOW), ..Usage::default() });
+        rates.adopt(NOW, &Usage::default());
+        assert_eq!(rates.may_place(NOW, false), Err(DenyReason::OrderRate), "a later word does not shorten a block");
         let counted = Usage { orders_minute: Some(100), blocked_until: Some(until), ..Usage::default() };
         rates.adopt(NOW, &counted);
         assert_eq!(rates.may_cancel(NOW), Err(DenyReason::WeightRate), "a full count does not soften a ban");

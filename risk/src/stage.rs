@@ -305,20 +305,28 @@ impl<C: Clock> Stage for Risk<C> {
             self.hear_command(now, command);
             worked = true;
         }
-        for _ in 0..REPORTS_PER_STEP {
-            let Some(report) = self.ports.reports.pop() else { break };
+        let mut reports = 0;
+        while reports < REPORTS_PER_STEP
+            && let Some(report) = self.ports.reports.pop()
+        {
             self.hear_report(now, report);
-            worked = true;
+            reports = reports.saturating_add(1);
         }
-        for _ in 0..QUOTES_PER_STEP {
-            let Some(event) = self.ports.quotes.pop() else { break };
+        let mut quotes = 0;
+        while quotes < QUOTES_PER_STEP
+            && let Some(event) = self.ports.quotes.pop()
+        {
             self.hear_quote(&event);
-            worked = true;
+            quotes = quotes.saturating_add(1);
         }
+        worked |= reports > 0 || quotes > 0;
         if self.latches.is_killed() {
             worked |= self.withdraw(now);
         }
-        for _ in 0..INTENTS_PER_STEP {
+        // What still waits may be the very word that forbids the next intent: it is heard in the next step.
+        let behind = reports == REPORTS_PER_STEP || quotes == QUOTES_PER_STEP;
+        let intents_max = if behind { 0 } else { INTENTS_PER_STEP };
+        for _ in 0..intents_max {
             if self.ports.denials.free() == 0 {
                 break;
             }

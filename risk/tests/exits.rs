@@ -82,6 +82,20 @@ fn exits_have_a_bounded_table_of_their_own() {
 }
 
 #[test]
+fn however_many_entries_are_open_there_is_room_for_an_exit() {
+    let mut config = config();
+    (config.orders_ten_seconds, config.symbols[0].open_orders_max) = (1_000, 80);
+    config.symbols[0].position_notional_max = "10000".parse().unwrap();
+    let mut world = World::ready(config);
+    world.position("0.1");
+    for _ in 0..80 {
+        world.wait(Duration::from_millis(20));
+        world.placed("buy 29999.9 0.002");
+    }
+    assert_eq!(world.place(EXIT), "approved");
+}
+
+#[test]
 fn an_exit_needs_one_half_of_the_reference_and_a_market_exit_none() {
     type Event = fn(&mut World);
     let lose: Event = |world| world.quote(MarketBody::BookLost { symbol: SYMBOL, reason: BookLoss::Gap });

@@ -6,8 +6,9 @@ mod common;
 
 use std::time::Duration;
 
-use common::{SYMBOL, Sizes, World, config};
+use common::{SYMBOL, Sizes, World, config, config_of_two};
 use optiflow_base::control::Command;
+use optiflow_base::ids::SymbolId;
 use optiflow_base::log::LogEvent;
 use optiflow_base::order::{Action, Intent, OrderChange, Report, Usage};
 use optiflow_risk::latches::RUNAWAY_INTENTS;
@@ -127,6 +128,18 @@ fn a_hundred_intents_in_any_second_are_no_runaway() {
         world.amend_nothing();
     }
     assert!(notices(&mut world).is_empty(), "one every ten milliseconds, for ten seconds");
+}
+
+#[test]
+fn two_symbols_at_their_full_pace_are_no_runaway() {
+    let mut world = World::ready_with_two(config_of_two("100000", 100));
+    for _ in 0..RUNAWAY_INTENTS {
+        for symbol in [SymbolId(0), SymbolId(1)] {
+            world.symbol = symbol;
+            world.amend_nothing();
+        }
+    }
+    assert!(notices(&mut world).is_empty());
 }
 
 #[test]

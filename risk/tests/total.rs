@@ -131,11 +131,29 @@ fn a_price_that_rises_elsewhere_leaves_less_room_here() {
     world.symbol = OTHER;
     world.position("0.01");
     assert_eq!(place_in(&mut world, SYMBOL, "buy 29999.9 0.03"), "approved");
-    let mut world = self::world("1250", 10);
-    world.symbol = OTHER;
-    world.position("0.01");
-    world.mark("36000");
-    assert_eq!(place_in(&mut world, SYMBOL, "buy 29999.9 0.03"), "TotalLimit");
+    let moves: [fn(&mut World); 2] = [|world| world.mark("36000"), |world| world.top("35999.9", "36000")];
+    for rises in moves {
+        let mut world = self::world("1250", 10);
+        world.symbol = OTHER;
+        world.position("0.01");
+        rises(&mut world);
+        assert_eq!(place_in(&mut world, SYMBOL, "buy 29999.9 0.03"), "TotalLimit");
+    }
+}
+
+#[test]
+fn a_symbol_without_a_fresh_price_that_holds_more_than_it_may_counts_by_what_it_holds() {
+    for (age_s, expected) in [(0, "TotalLimit"), (4, "TotalLimit")] {
+        let mut world = world("6800", 10);
+        world.symbol = OTHER;
+        world.position("0.2");
+        world.step();
+        world.wait(Duration::from_secs(age_s));
+        world.symbol = SYMBOL;
+        world.top("29999.9", "30000.1");
+        world.mark("30000");
+        assert_eq!(world.place("buy 29999.9 0.03"), expected, "after {age_s} s");
+    }
 }
 
 #[test]

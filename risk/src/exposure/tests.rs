@@ -138,6 +138,29 @@ fn fills_that_do_not_fit_are_booked_and_told() {
 }
 
 #[test]
+fn only_a_post_only_order_of_which_nothing_traded_can_have_ended_because_it_would_take() {
+    let mut exposure = Exposure::new(&[8]);
+    let taker = NewOrder { time_in_force: TimeInForce::Ioc, ..order(2, Side::Buy, 10, false) };
+    [order(1, Side::Buy, 10, false), taker].iter().for_each(|order| exposure.reserve(SYMBOL, order));
+    assert_eq!([1, 2].map(|counter| exposure.is_untouched_post_only(OrderId::new(1, counter))), [true, false]);
+    exposure.follow(&fill(1, 1));
+    assert!(!exposure.is_untouched_post_only(OrderId::new(1, 1)));
+}
+
+#[test]
+fn a_trade_of_less_than_nothing_claims_nothing() {
+    let mut exposure = Exposure::new(&[8]);
+    exposure.reserve(SYMBOL, &order(1, Side::Buy, 10, false));
+    exposure.follow(&fill(1, 8));
+    let (price, qty) = (Price::from_units(1), Qty::from_units(4));
+    exposure.follow(&event(1, OrderChange::Modified { price, qty, asked: false }));
+    exposure.follow(&fill(1, -3));
+    worst(&exposure);
+    exposure.follow(&event(1, OrderChange::Cancelled));
+    assert_eq!(exposure.open_orders(SYMBOL), 0);
+}
+
+#[test]
 fn cancels_find_only_open_orders_of_their_symbol() {
     let mut exposure = Exposure::new(&[8, 8]);
     exposure.reserve(SYMBOL, &order(1, Side::Buy, 10, false));

@@ -85,6 +85,16 @@ fn after_a_pause_one_order_asks_and_the_others_wait_for_its_answer() {
 }
 
 #[test]
+fn a_probe_that_is_refused_for_something_else_lets_the_next_one_ask_at_once() {
+    let mut refusals = refusals();
+    count(&mut refusals, at(0), Refusal::Order(-2019), IDENTICAL_MAX);
+    refusals.opened(at(1_000), A);
+    assert_eq!(refusals.may_open(at(1_010), A), Err(DenyReason::RepeatedRefusal));
+    assert_eq!(refusals.count(at(1_010), A, Refusal::Order(-4164)), None);
+    assert_eq!(refusals.may_open(at(1_010), A), Ok(()));
+}
+
+#[test]
 fn what_waiting_does_not_heal_latches() {
     let withdrawn = Refusal::Order(-4120);
     let mut refusals = refusals();
@@ -108,6 +118,8 @@ fn daily_bread_pauses_only_by_the_hundred_and_never_latches() {
             let until = now + Duration::from_secs(seconds);
             assert_eq!(count(&mut refusals, now, daily, 1), Some(Halt { refusal: daily, until: Some(until) }));
             now = until;
+            refusals.opened(now, A);
+            assert_eq!(refusals.may_open(now, A), Ok(()), "no order is a probe: {daily:?}");
         }
     }
 }

@@ -18,6 +18,8 @@ use optiflow_base::ring::{Rx, Tx, ring};
 use optiflow_base::stage::{Room, Stage};
 use optiflow_risk::{Approved, Risk, RiskConfig, RiskPorts, RiskSymbol, TotalLimits};
 
+pub mod life;
+
 pub const SYMBOL: SymbolId = SymbolId(0);
 pub const EPOCH: u32 = 7;
 /// A refusal that waiting does not heal.
@@ -99,8 +101,8 @@ impl World {
     /// A stage that has heard nothing yet.
     pub fn silent(config: RiskConfig, sizes: &Sizes) -> World {
         let (intents, intents_rx) = ring("intents", 256);
-        let (quotes, quotes_rx) = ring("quotes", 256);
-        let (reports, reports_rx) = ring("reports", 256);
+        let (quotes, quotes_rx) = ring("quotes", 512);
+        let (reports, reports_rx) = ring("reports", 1_024);
         let (commands, commands_rx) = ring("commands", 16);
         let (orders_tx, orders) = ring("orders", sizes.orders);
         let (denials_tx, denials) = ring("denials", 256);
