@@ -22,10 +22,10 @@ pub(crate) struct Holding {
 }
 
 impl Holding {
-    /// Starts from a position that was there before.
+    /// Starts from a position that was there before; an entry below zero, which cannot be true, counts as none.
     pub(crate) fn adopt(&mut self, qty: Qty, entry: Price) {
         self.qty = qty;
-        self.cost = raw(entry, qty.abs());
+        self.cost = raw(entry.max(Price::ZERO), qty.abs());
     }
 
     /// Books a fill: closes what is held the other way, opens the rest.

@@ -176,8 +176,9 @@ impl Rows {
         }
     }
 
-    pub(crate) fn latencies(&mut self, now: Nanos, latencies: &Latencies) {
-        for span in latencies.summaries() {
+    /// Rows of spans that nobody measured since the last time stand as they are.
+    pub(crate) fn latencies(&mut self, now: Nanos, latencies: &mut Latencies) {
+        for span in latencies.fresh() {
             let [count, mean, p50, p90, p99, p999, max] =
                 [span.count, span.mean_ns, span.p50_ns, span.p90_ns, span.p99_ns, span.p999_ns, span.max_ns]
                     .map(u64::cast_signed);

@@ -66,9 +66,10 @@ CREATE TABLE order_events (
     order_id     INTEGER NOT NULL,
     at_ns        INTEGER NOT NULL,
     exchange_ms  INTEGER NOT NULL,
-    what         TEXT NOT NULL,  -- denied, sent, accepted, refused, unknown, filled, cancel_sent, cancel_refused, done,
-                                 -- cancelled, expired
-    value        INTEGER         -- accepted: exchange id; refused, cancel_refused: venue code; filled: trade id
+    what         TEXT NOT NULL,  -- denied, sent, accepted, refused, unknown, filled, cancel_sent, cancel_refused,
+                                 -- modify_sent, modified, modified_qty, modify_refused, done, cancelled, expired
+    value        INTEGER         -- accepted: exchange id; refused, cancel_refused, modify_refused: venue code;
+                                 -- filled: trade id; modified: new price; modified_qty: new quantity in all
 ) STRICT;
 CREATE INDEX order_events_by_order ON order_events(order_id);
 
@@ -135,14 +136,14 @@ CREATE TABLE signals (
     trades_per_second REAL NOT NULL
 ) STRICT;
 
--- Denials, gate changes and what the risk room noticed.
+-- Denials, symbols that may open nothing, gate changes and what the risk room noticed.
 CREATE TABLE risk_events (
     id           INTEGER PRIMARY KEY,
     session_id   INTEGER NOT NULL REFERENCES sessions(id),
     at_ns        INTEGER NOT NULL,
-    what         TEXT NOT NULL,            -- denied, gate_opened, gate_closed, notice
+    what         TEXT NOT NULL,            -- denied, paused, latched, gate_opened, gate_closed, notice
     reason       TEXT NOT NULL,
-    symbol       TEXT,                     -- denied only
+    symbol       TEXT,                     -- denied, paused, latched
     order_id     INTEGER                   -- denied only: the order to place or to cancel
 ) STRICT;
 

@@ -218,7 +218,7 @@ impl Storage {
         ledger.orders.flush(|id, record| rows.order(now, id, record));
         if now.since(self.latencies_saved) >= nanos_of(LATENCIES_SAVED_EVERY) || self.outcome.is_some() {
             self.latencies_saved = now;
-            self.rows.latencies(now, &self.latencies);
+            self.rows.latencies(now, &mut self.latencies);
         }
         self.rows.writer.commit();
     }

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use optiflow_base::money::{Notional, Price, Qty};
 use serde::{Serialize, Serializer};
@@ -25,6 +25,7 @@ pub struct Summary {
     /// Asset of all money below.
     pub margin_asset: String,
     /// The database file.
+    #[serde(serialize_with = "path_text")]
     pub database: PathBuf,
     /// When it began, nanoseconds since the Unix epoch.
     pub started_ns: u64,
@@ -195,6 +196,11 @@ impl Profit {
 
 fn text<S: Serializer>(value: &impl Display, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(value)
+}
+
+/// A path need not be text: what is none of it shows as the mark for that.
+fn path_text<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&path.display())
 }
 
 fn maybe_text<S: Serializer>(value: &Option<impl Display>, serializer: S) -> Result<S::Ok, S::Error> {

@@ -206,6 +206,17 @@ fn the_end_leaves_one_file_without_a_log_beside_it() {
     assert_eq!(query(&path, "PRAGMA integrity_check"), ["ok"]);
 }
 
+#[cfg(unix)]
+#[test]
+fn a_file_whose_name_is_no_text_is_closed_like_any_other() {
+    use std::os::unix::ffi::OsStrExt;
+    let scratch = Scratch::new();
+    let path = scratch.path().join(std::ffi::OsStr::from_bytes(b"log-\xff.db"));
+    let mut world = World::open(&path, EPOCH);
+    world.storage.finish("stopped", Nanos(START.0 + 1)).unwrap();
+    assert_eq!(query(&path, "SELECT outcome, json_valid(summary) FROM sessions"), ["stopped 1"]);
+}
+
 #[test]
 fn the_documentation_names_every_table_and_column() {
     let scratch = Scratch::new();

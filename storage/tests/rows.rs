@@ -224,6 +224,16 @@ fn profit_starts_from_the_position_that_was_there_and_shows_disagreement() {
 }
 
 #[test]
+fn a_stated_entry_below_zero_does_not_stop_the_stage() {
+    let scratch = Scratch::new();
+    let mut world = World::open(&scratch.database(), EPOCH);
+    world.keep(&[position("0.5", "-29000"), place(1, Side::Buy, "30000", "0.004"), change(1, OrderChange::Sent)]);
+    world.keep(&[fill(1, 71, "30000", "0.004", "0.004"), change(1, OrderChange::Done)]);
+    let summary = world.storage.finish("stopped", world.now).unwrap();
+    assert_eq!((summary.fills.fills, summary.symbols[0].position.to_string().as_str()), (1, "0.504"));
+}
+
+#[test]
 fn effects_that_are_read_before_their_causes_are_told_the_same() {
     let scratch = Scratch::new();
     let path = scratch.database();
