@@ -45,9 +45,9 @@ impl Desk {
                     // Readers have just counted it once more: they are told what it is.
                     self.positions.restate(now, symbol)
                 } else if former {
-                    self.positions.foreign_trade(now, symbol, side.signed(qty), price)
+                    self.positions.foreign_trade(now, exchange_ms, symbol, side.signed(qty), price)
                 } else {
-                    self.positions.own_trade(now, symbol, side.signed(qty), price)
+                    self.positions.own_trade(now, exchange_ms, symbol, side.signed(qty), price)
                 };
                 self.adopt_position(report);
             }
@@ -56,7 +56,9 @@ impl Desk {
             self.reporter.notice(now, odd.phrase(), i64::from(id.counter()));
             self.contradicted |= match odd {
                 Oddity::DeniedButAlive | Oddity::AliveButRefused | Oddity::EndsDiffer | Oddity::Absurd => true,
-                Oddity::LateFill | Oddity::Overfilled => false,
+                // What traded after its end may not have ended.
+                Oddity::LateFill => true,
+                Oddity::Overfilled => false,
             };
         }
         self.table.change(id, |order| question(now, order));
@@ -114,8 +116,9 @@ impl Desk {
         }
     }
 
-    /// A trade in our account that is none of our orders': it changes the position all the same, once.
-    pub fn foreign_fill(&mut self, now: Nanos, symbol: SymbolId, side: Side, fill: &Fill) {
+    /// A trade in our account, at `at_ms` of the exchange's time, that is none of our orders': it changes the position all
+    /// the same, once.
+    pub fn foreign_fill(&mut self, now: Nanos, at_ms: u64, symbol: SymbolId, side: Side, fill: &Fill) {
         if !fill.is_possible() {
             self.reporter.notice(now, Oddity::Absurd.phrase(), i64::try_from(fill.trade.0).unwrap_or(i64::MAX));
             self.contradicted = true;
@@ -125,7 +128,7 @@ impl Desk {
             return;
         }
         self.reporter.notice(now, "trade that is not of this session", i64::try_from(fill.trade.0).unwrap_or(i64::MAX));
-        let report = self.positions.foreign_trade(now, symbol, side.signed(fill.qty), fill.price);
+        let report = self.positions.foreign_trade(now, at_ms, symbol, side.signed(fill.qty), fill.price);
         self.adopt_position(report);
     }
 

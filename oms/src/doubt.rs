@@ -78,6 +78,11 @@ impl Doubt {
         self.absences = self.absences.saturating_add(1);
         self.asked = false;
         self.due = now + ABSENCE_APART;
+        self.is_absent(now)
+    }
+
+    /// Do the absences so far say that it never was there?
+    pub fn is_absent(&self, now: Nanos) -> bool {
         self.absences >= ABSENCES_NEEDED && now.since(self.first_absence) >= nanos_of(ABSENCE_APART)
     }
 }

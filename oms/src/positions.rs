@@ -25,6 +25,10 @@ struct Belief {
     known: bool,
     /// What the user stream said last, while it differs from what we believe.
     claim: Option<Claim>,
+    /// When the answer that we adopted came, exchange ms: trades up to then may be in it, told or not.
+    answered_ms: Option<u64>,
+    /// A trade that may be in the answer was told only afterwards, and has been counted.
+    overtaken: bool,
     told: Option<(Qty, Price)>,
     trades: u64,
 }
@@ -52,17 +56,24 @@ impl Positions {
         self.beliefs.iter().map(|belief| belief.trades).sum()
     }
 
-    /// A trade of ours: positive for a buy. Readers of reports count it themselves. A report follows when it explains
-    /// what the user stream has claimed.
-    pub fn own_trade(&mut self, now: Nanos, symbol: SymbolId, change: Qty, price: Price) -> Option<Report> {
-        self.trade(symbol, change, price)?;
+    /// A trade of ours at `at_ms` of the exchange's time: positive for a buy. Readers of reports count it themselves. A
+    /// report follows when it explains what the user stream has claimed.
+    pub fn own_trade(&mut self, now: Nanos, at_ms: u64, symbol: SymbolId, change: Qty, price: Price) -> Option<Report> {
+        self.trade(at_ms, symbol, change, price)?;
         self.settle(now, symbol)
     }
 
     /// A trade of somebody else in our account: readers cannot count it, so they are told the result. The user stream
     /// claims the position before it tells the trade, so mostly the trade explains a claim and takes its entry.
-    pub fn foreign_trade(&mut self, now: Nanos, symbol: SymbolId, change: Qty, price: Price) -> Option<Report> {
-        self.trade(symbol, change, price)?;
+    pub fn foreign_trade(
+        &mut self,
+        now: Nanos,
+        at_ms: u64,
+        symbol: SymbolId,
+        change: Qty,
+        price: Price,
+    ) -> Option<Report> {
+        self.trade(at_ms, symbol, change, price)?;
         self.settle(now, symbol).or_else(|| self.restate(now, symbol))
     }
 
@@ -83,18 +94,27 @@ impl Positions {
     /// The exchange, asked, says what the position is: from now on this is what we believe.
     pub fn adopt(&mut self, now: Nanos, symbol: SymbolId, qty: Qty, entry: Price) -> Option<Report> {
         let belief = self.beliefs.get_mut(symbol.index())?;
-        *belief = Belief { qty, entry: belief.or_ours(qty, entry), known: true, claim: None, ..*belief };
+        let entry = belief.or_ours(qty, entry);
+        *belief = Belief { qty, entry, known: true, claim: None, overtaken: false, ..*belief };
         Some(belief.tell(now, symbol))
     }
 
-    /// Has a claim gone unexplained for too long?
-    pub fn is_disputed(&self, now: Nanos) -> bool {
-        let overdue = |claim: Claim| now.since(claim.since) >= nanos_of(CLAIM_PATIENCE);
-        self.beliefs.iter().any(|belief| belief.claim.is_some_and(overdue))
+    /// The answers that were adopted came at `at_ms` of the exchange's time.
+    pub fn answered(&mut self, at_ms: u64) {
+        for belief in &mut self.beliefs {
+            belief.answered_ms = Some(at_ms);
+        }
     }
 
-    fn trade(&mut self, symbol: SymbolId, change: Qty, price: Price) -> Option<()> {
+    /// Has a claim gone unexplained for too long, or may a trade have been counted that was in the last answer?
+    pub fn is_disputed(&self, now: Nanos) -> bool {
+        let overdue = |claim: Claim| now.since(claim.since) >= nanos_of(CLAIM_PATIENCE);
+        self.beliefs.iter().any(|belief| belief.overtaken || belief.claim.is_some_and(overdue))
+    }
+
+    fn trade(&mut self, at_ms: u64, symbol: SymbolId, change: Qty, price: Price) -> Option<()> {
         let belief = self.beliefs.get_mut(symbol.index())?;
+        belief.overtaken |= belief.answered_ms.is_some_and(|answered| at_ms <= answered);
         belief.entry = entry_after(belief.qty, belief.entry, change, price);
         // A sum that does not fit is not true; the claim that contradicts it leads to the truth.
         belief.qty = Qty::from_units(belief.qty.units().saturating_add(change.units()));
@@ -149,6 +169,7 @@ mod tests {
 
     const SYMBOL: SymbolId = SymbolId(0);
     const NOW: Nanos = Nanos(5);
+    const AT_MS: u64 = 7;
 
     fn qty(units: i64) -> Qty {
         Qty::from_units(units)
@@ -173,8 +194,8 @@ mod tests {
     fn a_claim_is_reported_once_its_trades_are_booked_in_either_order() {
         let mut positions = flat();
         assert_eq!(positions.claimed(NOW, SYMBOL, qty(3), price(9)), None, "the trade comes later");
-        assert_eq!(positions.own_trade(NOW, SYMBOL, qty(3), price(9)), position(3, 9));
-        assert_eq!(positions.own_trade(NOW, SYMBOL, qty(2), price(7)), None, "the claim comes later");
+        assert_eq!(positions.own_trade(NOW, AT_MS, SYMBOL, qty(3), price(9)), position(3, 9));
+        assert_eq!(positions.own_trade(NOW, AT_MS, SYMBOL, qty(2), price(7)), None, "the claim comes later");
         assert_eq!(positions.claimed(NOW, SYMBOL, qty(5), price(8)), position(5, 8));
         assert_eq!(positions.claimed(NOW, SYMBOL, qty(5), price(8)), None, "nothing new");
         assert!(!positions.is_disputed(Nanos::from_millis(60_000)));
@@ -193,30 +214,44 @@ mod tests {
     }
 
     #[test]
+    fn a_trade_that_may_be_in_the_answer_and_is_told_afterwards_makes_it_a_dispute() {
+        let mut positions = flat();
+        positions.answered(AT_MS - 1);
+        positions.own_trade(NOW, AT_MS, SYMBOL, qty(3), price(9));
+        assert!(!positions.is_disputed(NOW), "it happened after the answer");
+        positions.adopt(NOW, SYMBOL, qty(3), price(9));
+        positions.answered(AT_MS);
+        positions.foreign_trade(NOW, AT_MS, SYMBOL, qty(3), price(9));
+        assert!(positions.is_disputed(NOW), "three or six? The exchange must say");
+        positions.adopt(NOW, SYMBOL, qty(3), price(9));
+        assert!(!positions.is_disputed(NOW));
+    }
+
+    #[test]
     fn trades_of_others_are_reported_as_positions() {
         let mut positions = Positions::new(1);
-        assert_eq!(positions.foreign_trade(NOW, SYMBOL, qty(1), price(5)), None, "the start is not known yet");
+        assert_eq!(positions.foreign_trade(NOW, AT_MS, SYMBOL, qty(1), price(5)), None, "the start is not known yet");
         let mut positions = flat();
-        assert_eq!(positions.foreign_trade(NOW, SYMBOL, qty(-4), price(8)), position(-4, 8));
-        assert_eq!(positions.foreign_trade(NOW, SYMBOL, qty(-4), price(6)), position(-8, 7), "the average");
-        assert_eq!(positions.foreign_trade(NOW, SYMBOL, qty(3), price(1)), position(-5, 7), "what is left");
-        assert_eq!(positions.foreign_trade(NOW, SYMBOL, qty(6), price(3)), position(1, 3), "turned round");
-        assert_eq!(positions.foreign_trade(NOW, SYMBOL, qty(-1), price(3)), position(0, 0));
+        assert_eq!(positions.foreign_trade(NOW, AT_MS, SYMBOL, qty(-4), price(8)), position(-4, 8));
+        assert_eq!(positions.foreign_trade(NOW, AT_MS, SYMBOL, qty(-4), price(6)), position(-8, 7), "the average");
+        assert_eq!(positions.foreign_trade(NOW, AT_MS, SYMBOL, qty(3), price(1)), position(-5, 7), "what is left");
+        assert_eq!(positions.foreign_trade(NOW, AT_MS, SYMBOL, qty(6), price(3)), position(1, 3), "turned round");
+        assert_eq!(positions.foreign_trade(NOW, AT_MS, SYMBOL, qty(-1), price(3)), position(0, 0));
         assert_eq!(positions.trades(), 5);
-        assert_eq!(positions.foreign_trade(NOW, SymbolId(9), qty(1), price(5)), None);
+        assert_eq!(positions.foreign_trade(NOW, AT_MS, SymbolId(9), qty(1), price(5)), None);
     }
 
     #[test]
     fn a_trade_of_others_that_explains_a_claim_settles_it_with_the_claimed_entry() {
         let mut positions = flat();
         assert_eq!(positions.claimed(NOW, SYMBOL, qty(4), price(9)), None, "the trade follows");
-        assert_eq!(positions.foreign_trade(NOW, SYMBOL, qty(4), price(8)), position(4, 9));
+        assert_eq!(positions.foreign_trade(NOW, AT_MS, SYMBOL, qty(4), price(8)), position(4, 9));
         assert!(!positions.is_disputed(Nanos::from_millis(60_000)), "nothing is left to explain");
         // Two claims before their two trades.
         positions.claimed(NOW, SYMBOL, qty(6), price(10));
         positions.claimed(NOW, SYMBOL, qty(8), price(11));
-        assert_eq!(positions.foreign_trade(NOW, SYMBOL, qty(2), price(12)), position(6, 10));
-        assert_eq!(positions.foreign_trade(NOW, SYMBOL, qty(2), price(14)), position(8, 11));
+        assert_eq!(positions.foreign_trade(NOW, AT_MS, SYMBOL, qty(2), price(12)), position(6, 10));
+        assert_eq!(positions.foreign_trade(NOW, AT_MS, SYMBOL, qty(2), price(14)), position(8, 11));
         assert!(!positions.is_disputed(Nanos::from_millis(60_000)));
     }
 
@@ -224,7 +259,7 @@ mod tests {
     fn an_entry_of_nothing_is_not_told_of_something_held() {
         let mut positions = flat();
         positions.claimed(NOW, SYMBOL, qty(4), price(0));
-        assert_eq!(positions.own_trade(NOW, SYMBOL, qty(4), price(8)), position(4, 8));
+        assert_eq!(positions.own_trade(NOW, AT_MS, SYMBOL, qty(4), price(8)), position(4, 8));
         assert_eq!(positions.adopt(NOW, SYMBOL, qty(4), price(0)), position(4, 8));
         assert_eq!(positions.adopt(NOW, SYMBOL, qty(0), price(0)), position(0, 0));
         let huge = |units| entry_after(qty(units), price(i64::MAX), qty(units), price(i64::MAX));

@@ -29,6 +29,7 @@ use core::Core;
 use pending::Line;
 
 mod answers;
+mod audit;
 mod calls;
 mod clock_sync;
 mod core;
@@ -245,6 +246,10 @@ impl<D: Dialer, C: Clock> Stage for Oms<D, C> {
 }
 
 fn hear<D: Dialer, C: Clock>(core: &mut Core<C>, now: Nanos, line: Line, socket: &mut Connection<D>) -> bool {
+    if now < core.silent_until {
+        // An attempt to connect is a request like any other, and prolongs a ban.
+        socket.hold_off(core.silent_until);
+    }
     for heard in 0..EVENTS_PER_STEP {
         match socket.poll(now) {
             Event::Idle => return heard > 0,

@@ -299,7 +299,7 @@ impl Template {
         rest[..holes.len()].copy_from_slice(holes);
         let mut count = 1 + holes.len();
         if let Some(signature) = &signature {
-            all[count] = signature.as_bytes();
+            all[count] = signature;
             count += 1;
         }
         self.frame.fill(&all[..count])

@@ -11,6 +11,7 @@ use arrayvec::ArrayString;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use hmac::{Hmac, KeyInit, Mac};
+use optiflow_base::ids::hex8;
 use optiflow_base::secret::Secret;
 use ring::signature::Ed25519KeyPair;
 use sha2::Sha256;
@@ -93,7 +94,7 @@ impl ApiKey {
     /// Signs `payload`.
     pub fn sign(&self, payload: &[u8]) -> Signature {
         match self {
-            ApiKey::Hmac(key) => Prepared(key.state.clone()).sign(payload),
+            ApiKey::Hmac(key) => ascii(&Prepared(key.state.clone()).sign(payload)),
             ApiKey::Ed25519(key) => {
                 let mut text = [0; 88];
                 let signed = key.pair.sign(payload);
@@ -119,15 +120,15 @@ impl ApiKey {
 
 impl Prepared {
     /// Signs prefix + `rest`, in lower-case hex.
-    pub fn sign(&self, rest: &[u8]) -> Signature {
+    pub fn sign(&self, rest: &[u8]) -> [u8; HMAC_TEXT_LEN] {
         let mut state = self.0.clone();
         state.update(rest);
         let digest = state.finalize().into_bytes();
-        let mut text = [0; 64];
-        for (pair, byte) in text.as_chunks_mut::<2>().0.iter_mut().zip(digest.iter()) {
-            *pair = [HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 0xf)]];
+        let mut text = [0; HMAC_TEXT_LEN];
+        for (eight, four) in text.as_chunks_mut::<8>().0.iter_mut().zip(digest.as_chunks::<4>().0) {
+            *eight = hex8(u32::from_be_bytes(*four));
         }
-        ascii(&text)
+        text
     }
 }
 
@@ -210,7 +211,8 @@ fn bad_key(path: &Path, reason: &'static str) -> OmsError {
 
 type KeyId = ArrayString<ID_LEN_MAX>;
 
-const HEX: &[u8; 16] = b"0123456789abcdef";
+/// Characters of an HMAC signature.
+pub const HMAC_TEXT_LEN: usize = 64;
 const PEM_BEGIN: &[u8] = b"-----BEGIN";
 /// Longest API key accepted (Binance's have 64 characters).
 const ID_LEN_MAX: usize = 128;

@@ -4,23 +4,38 @@ use std::fmt::Write as _;
 
 use optiflow_base::decimal::DECIMALS;
 
-/// Decimal digits of a number, written from the right.
+/// Decimal digits of a number, and its decimals if it has some.
 pub struct Digits {
-    bytes: [u8; DIGITS_MAX],
+    /// Whole digits end at `POINT`; behind it there is room for a point and decimals.
+    bytes: [u8; POINT + 1 + DECIMALS],
     from: usize,
+    end: usize,
 }
 
 impl Digits {
     /// The digits of `value`.
+    #[inline]
     pub fn new(value: u64) -> Digits {
-        let mut bytes = [b'0'; DIGITS_MAX];
-        let from = write_before(&mut bytes, DIGITS_MAX, value);
-        Digits { bytes, from }
+        let mut bytes = [b'0'; POINT + 1 + DECIMALS];
+        let (mut from, mut rest) = (POINT, value);
+        // Ends: 20 digits at most. A zero is written as one digit.
+        for at in [16, 8, 0] {
+            let eight = eight_digits(rest % EIGHT_DIGITS);
+            bytes[at..at + 8].copy_from_slice(&eight);
+            rest /= EIGHT_DIGITS;
+            if rest == 0 {
+                let zeros = (u64::from_le_bytes(eight) ^ ZEROS).trailing_zeros() as usize / 8;
+                from = at + zeros.min(7);
+                break;
+            }
+        }
+        Digits { bytes, from, end: POINT }
     }
 
     /// As bytes.
+    #[inline]
     pub fn as_bytes(&self) -> &[u8] {
-        &self.bytes[self.from..]
+        &self.bytes[self.from..self.end]
     }
 }
 
@@ -30,57 +45,41 @@ pub struct Decimals {
     count: usize,
     /// 10⁻⁸ in the last digit.
     grain: u64,
-    /// Last digits in a whole.
-    scale: u64,
 }
 
 impl Decimals {
     /// Numbers with `count` decimals.
     pub fn new(count: usize) -> Decimals {
         assert!(count <= DECIMALS, "money has at most 8 decimals");
-        Decimals { count, grain: 10u64.pow((DECIMALS - count) as u32), scale: 10u64.pow(count as u32) }
+        Decimals { count, grain: 10u64.pow((DECIMALS - count) as u32) }
     }
 
     /// The text of `units` of 10⁻⁸; `None` for what is not positive or has finer digits.
+    #[inline]
     pub fn text(self, units: i64) -> Option<Digits> {
         let units = u64::try_from(units).ok().filter(|units| *units > 0)?;
-        let last = units / self.grain;
-        if last * self.grain != units {
+        if !units.is_multiple_of(self.grain) {
             return None;
         }
-        if self.count == 0 {
-            return Some(Digits::new(last));
+        let mut digits = Digits::new(units / EIGHT_DIGITS);
+        if self.count > 0 {
+            digits.bytes[POINT] = b'.';
+            digits.bytes[POINT + 1..].copy_from_slice(&eight_digits(units % EIGHT_DIGITS));
+            digits.end = POINT + 1 + self.count;
         }
-        let (whole, mut fraction) = (last / self.scale, last % self.scale);
-        let mut bytes = [b'0'; DIGITS_MAX];
-        let point = DIGITS_MAX - self.count - 1;
-        for digit in bytes[point + 1..].iter_mut().rev() {
-            *digit = b'0' + (fraction % 10) as u8;
-            fraction /= 10;
-        }
-        bytes[point] = b'.';
-        let from = write_before(&mut bytes, point, whole);
-        Some(Digits { bytes, from })
+        Some(digits)
     }
 }
 
-/// Writes the digits of `value` so that they end before `end`; says where they begin.
-fn write_before(bytes: &mut [u8; DIGITS_MAX], end: usize, value: u64) -> usize {
-    let (mut from, mut rest) = (end, value);
-    while rest >= 100 {
-        let pair = (rest % 100) as usize;
-        rest /= 100;
-        from -= 2;
-        bytes[from..from + 2].copy_from_slice(&PAIRS[pair]);
-    }
-    let [tens, units] = PAIRS[rest as usize];
-    from -= 1;
-    bytes[from] = units;
-    if tens != b'0' {
-        from -= 1;
-        bytes[from] = tens;
-    }
-    from
+/// The last eight digits of `value`, which has no more, leading zeros included: halved and halved again, all parts of a
+/// step in one word.
+#[inline]
+const fn eight_digits(value: u64) -> [u8; 8] {
+    let fours = (value / 10_000) | ((value % 10_000) << 32);
+    let hundreds = ((fours * 5_243) >> 19) & 0x0000_007f_0000_007f;
+    let twos = hundreds | ((fours - hundreds * 100) << 16);
+    let tens = ((twos * 103) >> 10) & 0x000f_000f_000f_000f;
+    (ZEROS | tens | ((twos - tens * 10) << 8)).to_le_bytes()
 }
 
 /// A symbol that somebody else has written, as it may stand in a query: there are some outside ASCII.
@@ -97,20 +96,15 @@ pub fn in_query(symbol: &str) -> String {
     written
 }
 
-const PAIRS: [[u8; 2]; 100] = {
-    let mut pairs = [[0; 2]; 100];
-    let mut value = 0;
-    while value < 100 {
-        pairs[value] = [b'0' + (value / 10) as u8, b'0' + (value % 10) as u8];
-        value += 1;
-    }
-    pairs
-};
-
+/// A whole, and what fits into eight digits.
+const EIGHT_DIGITS: u64 = 100_000_000;
+/// Eight times the digit 0.
+const ZEROS: u64 = u64::from_ne_bytes([b'0'; 8]);
 /// Longest symbol written into a query, bytes: twice the longest that is listed.
 const SYMBOL_LEN_MAX: usize = 64;
-/// Digits of the largest 64-bit number; money has one fewer, and a point.
-const DIGITS_MAX: usize = 20;
+/// Room for the digits of the largest 64-bit number, in steps of eight.
+const POINT: usize = 24;
+const _: () = assert!(DECIMALS == 8, "the decimals of money are eight digits");
 
 #[cfg(test)]
 mod tests {

@@ -91,8 +91,7 @@ impl Order {
 
     /// The exchange shows the terms, as they were at `at_ms` of its time. Says what is to be reported of it.
     pub fn shown(&mut self, terms: Terms, at_ms: u64, how: Shown) -> Option<OrderChange> {
-        let unasked = self.amend.is_none() && self.amended_ms == 0 && how == Shown::Query;
-        if unasked || terms.price <= Price::ZERO || terms.qty <= Qty::ZERO {
+        if terms.price <= Price::ZERO || terms.qty <= Qty::ZERO {
             return None;
         }
         let current = at_ms >= self.amended_ms;

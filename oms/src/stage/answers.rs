@@ -1,7 +1,7 @@
 //! Answers to REST calls, each to whom it belongs; and the questions about single orders.
 
 use optiflow_base::clock::{Clock, Nanos};
-use optiflow_base::ids::OrderId;
+use optiflow_base::ids::{OrderId, TradeId};
 use optiflow_base::order::{Report, Usage};
 use optiflow_base::rest::RestReply;
 
@@ -11,7 +11,8 @@ use super::listen_key::Learned;
 use super::question::NO_SUCH_ORDER;
 use super::reconcile::{TRADES_PAGE, usable};
 use crate::binance::outcome::{Meaning, meaning};
-use crate::binance::truth;
+use crate::binance::truth::{self, TradeTruth};
+use crate::doubt::Doubt;
 use crate::order::{Fact, Order, State};
 use crate::time::TimeSample;
 
@@ -35,9 +36,11 @@ impl<C: Clock> Core<C> {
             Purpose::ListenKey => self.on_listen_key(now, reply),
             Purpose::KeepAlive => self.on_kept_alive(now, reply, error.code),
             Purpose::Query(id) => self.on_order_query(now, id, reply, &error),
-            Purpose::OrderTrades(id) => self.on_order_trades(now, id, reply),
+            Purpose::OrderTrades(id, from) => self.on_order_trades(now, id, from, reply),
             Purpose::IsListed(id) => self.on_is_listed(now, id, reply),
             Purpose::Wind(symbol) => self.on_wound(now, symbol, reply),
+            Purpose::CheckOrders(symbol) => self.on_checked_orders(now, symbol, reply),
+            Purpose::CheckPositions => self.on_checked_positions(now, reply),
             Purpose::OpenOrders(_)
             | Purpose::AllOpenOrders
             | Purpose::Catalogue(_)
@@ -71,9 +74,9 @@ impl<C: Clock> Core<C> {
         match purpose {
             Purpose::Time => self.clock_sync.failed(now),
             Purpose::ListenKey | Purpose::KeepAlive => self.listen_key.failed(now),
-            Purpose::Query(id) | Purpose::OrderTrades(id) => self.ask_again(now, id),
-            // The next "not found" asks again.
-            Purpose::IsListed(_) => {}
+            Purpose::Query(id) | Purpose::OrderTrades(id, _) => self.ask_again(now, id),
+            // The next "not found" asks again, and the next look looks again.
+            Purpose::IsListed(_) | Purpose::CheckOrders(_) | Purpose::CheckPositions => {}
             Purpose::Wind(symbol) => self.on_wound(now, symbol, &reply),
             Purpose::OpenOrders(_)
             | Purpose::AllOpenOrders
@@ -116,8 +119,14 @@ impl<C: Clock> Core<C> {
             return;
         };
         match self.listen_key.given(now, &key) {
-            Learned::Same => {}
+            Learned::Same => {
+                if std::mem::take(&mut self.stream_has_ended) {
+                    self.stream_is_dead = true;
+                    self.user_up = false;
+                }
+            }
             Learned::Changed => {
+                self.stream_has_ended = false;
                 self.new_path = self.listen_key.path();
                 // What is connected now hangs on the former key.
                 self.user_up = false;
@@ -133,9 +142,7 @@ impl<C: Clock> Core<C> {
             self.desk.reporter.notice(now, "listen key was not kept alive; asking again", reply.status.into());
             self.listen_key.failed(now);
         } else {
-            // The key is gone, and with it what the stream would have said.
-            self.mark_whole_stream();
-            self.reconcile.restart();
+            self.stream_has_ended(now);
         }
     }
 
@@ -155,7 +162,6 @@ impl<C: Clock> Core<C> {
         });
         let counter = i64::from(id.counter());
         match (state, proven.unwrap_or(false)) {
-            (State::Unknown, true) if !vouched => self.desk.learn(now, 0, id, Fact::Absent { code: NO_SUCH_ORDER }),
             (State::Unknown, false) if !vouched => {}
             (State::Sending, _) => {}
             (_, false) => {
@@ -165,8 +171,8 @@ impl<C: Clock> Core<C> {
         }
     }
 
-    /// Two of the exchange's answers must agree before an order that existed is given up. When this cannot be asked now,
-    /// the next "not found" asks.
+    /// Two kinds of answers must agree before an order is given up. When this cannot be asked now, the next "not found"
+    /// asks.
     fn ask_whether_listed(&mut self, now: Nanos, id: OrderId) {
         if let Some(order) = self.desk.table.get(id) {
             let query = symbol_query(&self.names[order.symbol.index()], format_args!(""));
@@ -176,8 +182,11 @@ impl<C: Clock> Core<C> {
 
     fn on_is_listed(&mut self, now: Nanos, id: OrderId, reply: &RestReply) {
         let Some(rows) = usable(reply, truth::orders) else { return };
-        let missed =
-            |order: &Order| !order.state().is_end() && order.doubt.is_some_and(|doubt| doubt.is_forgotten(now));
+        let missed = |order: &Order| {
+            let new = order.state() == State::Unknown && !order.vouched;
+            let proven = |doubt: Doubt| if new { doubt.is_absent(now) } else { doubt.is_forgotten(now) };
+            !order.state().is_end() && order.doubt.is_some_and(proven)
+        };
         if !self.desk.table.get(id).is_some_and(missed) {
             return;
         }
@@ -193,17 +202,19 @@ impl<C: Clock> Core<C> {
                 self.answer_question(now, id);
             }
             None if self.desk.table.get(id).is_some_and(|order| order.exchange_id().is_none()) => {
-                self.desk.reporter.notice(now, "an order whose id was taken is not there; booked as refused", counter);
+                self.desk.reporter.notice(now, "an order without an answer is not there; booked as refused", counter);
                 self.desk.learn(now, 0, id, Fact::Absent { code: NO_SUCH_ORDER });
             }
             None => {
                 self.desk.reporter.notice(now, "an order that existed is forgotten; booked as cancelled", counter);
                 self.desk.learn(now, 0, id, Fact::Forgotten);
+                // What it traded last, if anything, only the position tells.
+                self.desk.contradicted = true;
             }
         }
     }
 
-    fn on_order_trades(&mut self, now: Nanos, id: OrderId, reply: &RestReply) {
+    fn on_order_trades(&mut self, now: Nanos, id: OrderId, from: Option<TradeId>, reply: &RestReply) {
         let Some(rows) = usable(reply, |body| truth::trades(body, &self.margin_asset)) else {
             self.ask_again(now, id);
             return;
@@ -217,7 +228,10 @@ impl<C: Clock> Core<C> {
         let open = self.desk.table.get(id).is_some_and(Order::owes_terms);
         if complete && !open {
             self.desk.table.change(id, |order| order.doubt = None);
-        } else {
+            return;
+        }
+        let next = if complete { None } else { next_page(from, &rows) };
+        if !next.is_some_and(|next| self.ask_order_trades(now, id, Some(next))) {
             self.ask_again(now, id);
         }
     }
@@ -225,23 +239,43 @@ impl<C: Clock> Core<C> {
     /// The order's standing is known; what may still be missing are its trades.
     pub(super) fn answer_question(&mut self, now: Nanos, id: OrderId) {
         let Some(order) = self.desk.table.get(id) else { return };
-        let name = &self.names[order.symbol.index()];
-        match order.exchange_id().filter(|_| order.misses_fills()) {
-            Some(exchange_id) => {
-                let query = symbol_query(name, format_args!("&orderId={}&limit={TRADES_PAGE}", exchange_id.0));
-                if !self.calls.ask(now, Purpose::OrderTrades(id), query) {
-                    self.ask_again(now, id);
-                }
-            }
-            None => {
-                // A modify request without an answer is a question of its own.
-                self.desk.table.change(id, |order| order.doubt = order.doubt.filter(|_| order.owes_terms()));
-            }
+        if !order.misses_fills() {
+            // A modify request without an answer is a question of its own.
+            self.desk.table.change(id, |order| order.doubt = order.doubt.filter(|_| order.owes_terms()));
+        } else if !self.ask_order_trades(now, id, None) {
+            self.ask_again(now, id);
         }
+    }
+
+    /// Asks for the newest trades of an order, or for those from one on; false when that cannot be asked now.
+    fn ask_order_trades(&mut self, now: Nanos, id: OrderId, from: Option<TradeId>) -> bool {
+        let Some(order) = self.desk.table.get(id) else { return false };
+        let Some(exchange_id) = order.exchange_id() else { return false };
+        let name = &self.names[order.symbol.index()];
+        let query = match from {
+            None => symbol_query(name, format_args!("&orderId={}&limit={TRADES_PAGE}", exchange_id.0)),
+            Some(from) => {
+                let rest = format_args!("&orderId={}&fromId={}&limit={TRADES_PAGE}", exchange_id.0, from.0);
+                symbol_query(name, rest)
+            }
+        };
+        self.calls.ask(now, Purpose::OrderTrades(id, from), query)
     }
 
     pub(super) fn ask_again(&mut self, now: Nanos, id: OrderId) {
         self.desk.table.change(id, |order| order.doubt.as_mut().map(|doubt| doubt.again(now)));
+    }
+}
+
+/// Where to go on after a page of an order's trades that was full: its newest come first, and then all of them.
+fn next_page(from: Option<TradeId>, rows: &[TradeTruth]) -> Option<TradeId> {
+    let ids = || rows.iter().map(|row| row.fill.trade);
+    match from {
+        _ if rows.len() < TRADES_PAGE => None,
+        None => Some(TradeId(0)),
+        // An answer that does not begin there does not lead further.
+        Some(from) if ids().any(|id| id < from) => None,
+        Some(_) => ids().max().map(|last| TradeId(last.0.saturating_add(1))),
     }
 }
 

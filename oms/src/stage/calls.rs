@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use arrayvec::{ArrayString, ArrayVec};
 use optiflow_base::clock::{Nanos, nanos_of};
-use optiflow_base::ids::{OrderId, SymbolId};
+use optiflow_base::ids::{OrderId, SymbolId, TradeId};
 use optiflow_base::rest::{Auth, Method, QUERY_LEN_MAX, RestCall};
 use optiflow_base::ring::Tx;
 
@@ -31,8 +31,8 @@ pub enum Purpose {
     IsListed(OrderId),
     /// One of our orders.
     Query(OrderId),
-    /// The trades of one of our orders.
-    OrderTrades(OrderId),
+    /// The newest trades of one of our orders, or those from one on.
+    OrderTrades(OrderId, Option<TradeId>),
     /// All orders of the account in a symbol, from one on.
     Catalogue(SymbolId),
     /// The account's trades in a symbol.
@@ -41,6 +41,10 @@ pub enum Purpose {
     Positions,
     /// The wallet.
     Balance,
+    /// Everything open in a symbol, for a look at what seems well.
+    CheckOrders(SymbolId),
+    /// All positions, for the same.
+    CheckPositions,
     /// The end of one order.
     CancelOne,
     /// The end of everything open in a symbol.
@@ -77,6 +81,9 @@ impl Calls {
     /// Asks; false when it cannot be asked now.
     pub fn ask(&mut self, now: Nanos, purpose: Purpose, query: ArrayString<QUERY_LEN_MAX>) -> bool {
         if now < self.blocked_until || self.waiting.is_full() || self.ring.free() == 0 {
+            return false;
+        }
+        if is_about_an_order(purpose) && self.waiting.len() >= ORDER_CALLS_MAX {
             return false;
         }
         let (method, path, auth, weight) = shape(purpose);
@@ -143,12 +150,19 @@ const fn can_wait(purpose: Purpose) -> bool {
         | Purpose::AllOpenOrders
         | Purpose::IsListed(_)
         | Purpose::Query(_)
-        | Purpose::OrderTrades(_)
+        | Purpose::OrderTrades(..)
         | Purpose::Catalogue(_)
         | Purpose::Trades(_)
         | Purpose::Positions
-        | Purpose::Balance => true,
+        | Purpose::Balance
+        | Purpose::CheckOrders(_)
+        | Purpose::CheckPositions => true,
     }
+}
+
+/// Of these there may be as many as there are orders.
+const fn is_about_an_order(purpose: Purpose) -> bool {
+    matches!(purpose, Purpose::Query(_) | Purpose::OrderTrades(..) | Purpose::IsListed(_))
 }
 
 const fn shape(purpose: Purpose) -> (Method, &'static str, Auth, u32) {
@@ -156,12 +170,14 @@ const fn shape(purpose: Purpose) -> (Method, &'static str, Auth, u32) {
         Purpose::Time => (Method::Get, "/fapi/v1/time", Auth::Open, 1),
         Purpose::ListenKey => (Method::Post, "/fapi/v1/listenKey", Auth::Key, 1),
         Purpose::KeepAlive => (Method::Put, "/fapi/v1/listenKey", Auth::Key, 1),
-        Purpose::OpenOrders(_) | Purpose::IsListed(_) => (Method::Get, "/fapi/v1/openOrders", Auth::Signed, 1),
+        Purpose::OpenOrders(_) | Purpose::IsListed(_) | Purpose::CheckOrders(_) => {
+            (Method::Get, "/fapi/v1/openOrders", Auth::Signed, 1)
+        }
         Purpose::AllOpenOrders => (Method::Get, "/fapi/v1/openOrders", Auth::Signed, 40),
         Purpose::Query(_) => (Method::Get, "/fapi/v1/order", Auth::Signed, 1),
         Purpose::Catalogue(_) => (Method::Get, "/fapi/v1/allOrders", Auth::Signed, 5),
-        Purpose::OrderTrades(_) | Purpose::Trades(_) => (Method::Get, "/fapi/v1/userTrades", Auth::Signed, 5),
-        Purpose::Positions => (Method::Get, "/fapi/v3/positionRisk", Auth::Signed, 5),
+        Purpose::OrderTrades(..) | Purpose::Trades(_) => (Method::Get, "/fapi/v1/userTrades", Auth::Signed, 5),
+        Purpose::Positions | Purpose::CheckPositions => (Method::Get, "/fapi/v3/positionRisk", Auth::Signed, 5),
         Purpose::Balance => (Method::Get, "/fapi/v3/balance", Auth::Signed, 5),
         Purpose::CancelOne => (Method::Delete, "/fapi/v1/order", Auth::Signed, 1),
         Purpose::CancelAll(_) => (Method::Delete, "/fapi/v1/allOpenOrders", Auth::Signed, 1),
@@ -173,6 +189,8 @@ const fn shape(purpose: Purpose) -> (Method, &'static str, Auth, u32) {
 
 /// Calls that may be on their way at once.
 const CALLS_MAX: usize = 32;
+/// Calls on their way beyond which no question about a single order is added: countdowns and keys never wait for those.
+const ORDER_CALLS_MAX: usize = 24;
 /// An answer that takes longer is given up (the client gives up earlier and says so).
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 

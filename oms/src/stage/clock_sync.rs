@@ -18,9 +18,12 @@ pub struct ClockSync {
     asked: bool,
     /// A measurement has been completed since the start.
     pub synced: bool,
-    /// How far the last measurement may be off, and when it was made.
+    /// What the measurement in force says, how far it may be off, and when it was made.
+    offset_ns: i64,
     error_ns: u64,
     measured: Nanos,
+    /// The exchange has complained since.
+    doubted: bool,
     /// It was told that the clock is uncertain.
     alarmed: bool,
 }
@@ -33,8 +36,10 @@ impl ClockSync {
             due: Nanos(0),
             asked: false,
             synced: false,
+            offset_ns: 0,
             error_ns: 0,
             measured: Nanos(0),
+            doubted: false,
             alarmed: false,
         }
     }
@@ -58,17 +63,32 @@ impl ClockSync {
         }
         let best = self.samples.iter().min_by_key(|sample| sample.round_trip()).copied()?;
         self.samples.clear();
-        self.synced = true;
-        (self.error_ns, self.measured) = (best.round_trip() / 2, now);
+        let (offset, error) = (best.offset(), best.round_trip() / 2);
+        let adopted = self.doubted || self.says_more(now, offset, error);
+        if adopted {
+            (self.offset_ns, self.error_ns, self.measured) = (offset, error, now);
+            (self.synced, self.doubted) = (true, false);
+        }
         self.due = now + if self.is_certain(now) { MEASURE_EVERY } else { RETRY_PAUSE };
-        Some(best.offset())
+        adopted.then_some(offset)
+    }
+
+    /// Calls may be slow while orders are quick: a measurement that is less exact than the one in force, and agrees with
+    /// it, would only spoil the timestamps of orders.
+    fn says_more(&self, now: Nanos, offset: i64, error: u64) -> bool {
+        let kept = self.error_by(now);
+        !self.synced || error <= kept || offset.abs_diff(self.offset_ns) > error.saturating_add(kept)
+    }
+
+    /// How far the measurement in force may be off by now: both clocks drift.
+    fn error_by(&self, now: Nanos) -> u64 {
+        self.error_ns.saturating_add(now.since(self.measured) / 1_000_000 * DRIFT_MAX_PPM)
     }
 
     /// Is the exchange's clock known well enough for orders whose time it judges? A measurement is off by half its
     /// round trip at most, and both clocks drift from then on.
     pub fn is_certain(&self, now: Nanos) -> bool {
-        let drift = now.since(self.measured) / 1_000_000 * DRIFT_MAX_PPM;
-        self.synced && self.error_ns.saturating_add(drift) <= nanos_of(UNCERTAINTY_MAX)
+        self.synced && self.error_by(now) <= nanos_of(UNCERTAINTY_MAX)
     }
 
     /// Milliseconds by which the clock may be off, when it has just become uncertain.
@@ -85,9 +105,10 @@ impl ClockSync {
         self.due = now + RETRY_PAUSE;
     }
 
-    /// The exchange complains: measure now.
+    /// The exchange complains: measure now, unless that has just been done.
     pub fn hurry(&mut self, now: Nanos) {
-        self.due = self.due.min(now);
+        self.doubted = true;
+        self.due = self.due.min(now.max(self.measured + RETRY_PAUSE));
     }
 }
 
@@ -124,10 +145,37 @@ mod tests {
         }
         assert_eq!(sync.sampled(now, sample(1_000, 5)), Some(sample(1_000, 2).offset()));
         assert!(sync.synced && !sync.is_due(Nanos::from_millis(60_999)) && sync.is_due(Nanos::from_millis(61_000)));
+        sync.hurry(Nanos::from_millis(1_001));
+        assert!(
+            !sync.is_due(Nanos::from_millis(1_999)),
+            "it has just been measured: complaints do not use the weight up"
+        );
         sync.hurry(Nanos::from_millis(2_000));
         assert!(sync.is_due(Nanos::from_millis(2_000)));
         sync.failed(Nanos::from_millis(2_000));
         assert!(!sync.is_due(Nanos::from_millis(2_999)) && sync.is_due(Nanos::from_millis(3_000)));
+    }
+
+    #[test]
+    fn a_slow_measurement_does_not_replace_an_exact_one_with_which_it_agrees() {
+        let mut sync = ClockSync::new();
+        let now = Nanos::from_millis(10_000);
+        let measure = |sync: &mut ClockSync, at_ms, round_trip| {
+            let told = (0..SAMPLES_LEN).map(|_| sync.sampled(Nanos::from_millis(at_ms), sample(at_ms, round_trip)));
+            told.last().unwrap()
+        };
+        let exact = measure(&mut sync, 10_000, 4);
+        assert_eq!(exact, Some(sample(10_000, 4).offset()));
+        assert_eq!(measure(&mut sync, 70_000, 1_800), None, "off by up to 900 ms: nothing was learned");
+        assert!(sync.is_certain(now + MEASURE_EVERY) && sync.is_due(now + MEASURE_EVERY * 2));
+        assert!(measure(&mut sync, 130_000, 26).is_some(), "as exact as what is left of the first");
+        assert_eq!(measure(&mut sync, 190_000, 1_800), None);
+        sync.hurry(Nanos::from_millis(190_000));
+        assert!(measure(&mut sync, 191_000, 1_800).is_some(), "the exchange does not accept the exact one");
+        measure(&mut sync, 192_000, 4);
+        let jumped = TimeSample { server_ms: 205_000, ..sample(193_000, 1_800) };
+        let told: Vec<Option<i64>> = (0..SAMPLES_LEN).map(|_| sync.sampled(now, jumped)).collect();
+        assert_eq!(told.last(), Some(&Some(jumped.offset())), "its clock was set");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use optiflow_base::clock::{Clock, Nanos};
 use optiflow_base::control::{Milestone, Pulse};
 use optiflow_base::ids::{OrderId, SymbolId, SymbolName};
 use optiflow_base::log::Log;
-use optiflow_base::order::{Report, Usage};
+use optiflow_base::order::{NewOrder, Report, Usage};
 use optiflow_base::rest::RestCall;
 use optiflow_base::ring::Tx;
 use optiflow_wire::connection::Connection;
@@ -16,6 +16,7 @@ use optiflow_wire::down::{Down, PUT_OFF};
 use optiflow_wire::transport::Dialer;
 
 use super::OmsConfig;
+use super::audit::Audit;
 use super::calls::{Calls, Purpose};
 use super::clock_sync::ClockSync;
 use super::dead_man::DeadMan;
@@ -77,12 +78,17 @@ pub struct Core<C> {
     pub(super) restricted_until: Nanos,
     /// No new risk until a person restarts the session.
     pub(super) killed: bool,
+    /// The last order that left, from rehearsal to rehearsal on the other side.
+    pub(super) rehearsed: Option<(SymbolId, NewOrder)>,
     pub(super) watch: Watch,
+    pub(super) audit: Audit,
     /// A person must act; never cleared.
     pub(super) trouble: Option<&'static str>,
     /// For the owner of the sockets: connect the user stream to this path.
     pub(super) new_path: Option<String>,
-    /// For the owner of the sockets: the user stream is up and says nothing, connect again.
+    /// The connection of the user stream hangs on a key that is gone, also when the same key is given again.
+    pub(super) stream_has_ended: bool,
+    /// For the owner of the sockets: nothing comes on the user stream any more, connect again.
     pub(super) stream_is_dead: bool,
     /// For the owner of the sockets: the logon on this one came to nothing, connect again.
     pub(super) logon_failed: [bool; 2],
@@ -138,9 +144,12 @@ impl<C: Clock> Core<C> {
             silent_until: Nanos(0),
             restricted_until: Nanos(0),
             killed: false,
+            rehearsed: None,
             watch: Watch::new(),
+            audit: Audit::new(now),
             trouble: None,
             new_path: None,
+            stream_has_ended: false,
             stream_is_dead: false,
             logon_failed: [false; 2],
             hang_up: false,
@@ -158,7 +167,7 @@ impl<C: Clock> Core<C> {
     /// The user stream is gone: what happens now must be asked for afterwards, beginning with the key.
     pub(super) fn user_socket_down(&mut self, now: Nanos, reason: Down) {
         self.note_down(now, "user stream is down", reason);
-        self.user_up = false;
+        (self.user_up, self.stream_has_ended) = (false, false);
         self.watch.forget();
         if reason != Down::Asked {
             // Only a new key makes us ask for another connection: that one needs no confirmation.
@@ -173,6 +182,23 @@ impl<C: Clock> Core<C> {
         if !self.desk.contradicted {
             self.reconcile.mark_trades(&self.desk.table);
         }
+    }
+
+    /// The key of the user stream is gone: the connection stays and is silent from now on, whatever key comes next.
+    pub(super) fn stream_has_ended(&mut self, now: Nanos) {
+        self.mark_whole_stream();
+        self.stream_has_ended = true;
+        self.listen_key.lost(now);
+        self.reconcile.restart();
+    }
+
+    /// Another connection for the user stream, a confirmed key, and a comparison of everything.
+    pub(super) fn connect_stream_again(&mut self, now: Nanos) {
+        self.watch.forget();
+        self.stream_is_dead = true;
+        self.user_up = false;
+        self.listen_key.lost(now);
+        self.reconcile.restart();
     }
 
     pub(super) fn note_down(&mut self, now: Nanos, what: &'static str, reason: Down) {
@@ -218,6 +244,7 @@ impl<C: Clock> Core<C> {
         self.look_after_session(now);
         self.look_after_peace(now);
         self.look_after_weight(now);
+        self.rehearse(now);
         self.look_after_dead_man(now);
         if self.stopping.is_some() {
             self.look_after_stopping(now, socket);
@@ -225,6 +252,7 @@ impl<C: Clock> Core<C> {
             self.look_after_stream(now);
             self.look_after_contradictions(now);
             self.look_after_reconciliation(now);
+            self.look_after_audit(now);
         }
     }
 
@@ -263,7 +291,7 @@ impl<C: Clock> Core<C> {
             return;
         }
         if disputed {
-            self.desk.reporter.notice(now, "position differs from what was traded", 0);
+            self.desk.reporter.notice(now, "position is in doubt: comparing everything", 0);
         }
         self.reconcile.slow_down(now);
         self.reconcile.restart();
@@ -343,7 +371,8 @@ pub fn binding(usage: Usage, status: u16) -> Usage {
     Usage { blocked_until: usage.blocked_until.filter(|_| is_silence(status)), ..usage }
 }
 
-const fn is_silence(status: u16) -> bool {
+/// Does this status ask for silence on every way to the exchange?
+pub const fn is_silence(status: u16) -> bool {
     matches!(status, BANNED | LIMITED)
 }
 

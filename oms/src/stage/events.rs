@@ -28,9 +28,7 @@ impl<C: Clock> Core<C> {
             UserEvent::Account(update) => self.on_account_update(now, &update),
             UserEvent::ListenKeyExpired => {
                 self.desk.reporter.notice(now, "listen key has expired", 0);
-                self.listen_key.lost(now);
-                self.mark_whole_stream();
-                self.reconcile.restart();
+                self.stream_has_ended(now);
             }
             UserEvent::Settings { leverage } => {
                 self.desk.reporter.notice(now, "account settings were changed", leverage.unwrap_or(0).into());
@@ -49,7 +47,7 @@ impl<C: Clock> Core<C> {
         let Some(id) = ours else {
             self.on_unknown_former(now, &update.client);
             if let Some(fill) = fill {
-                self.desk.foreign_fill(now, symbol, update.side, &fill);
+                self.desk.foreign_fill(now, update.trade_ms, symbol, update.side, &fill);
             }
             if LIQUIDATIONS.iter().any(|prefix| update.client.starts_with(prefix)) {
                 self.fail(now, "the exchange closes positions by force: look at the account");

@@ -6,14 +6,16 @@
 use std::time::Duration;
 
 use optiflow_base::clock::{Clock, Nanos};
+use optiflow_base::order::{Report, Usage};
 use optiflow_wire::connection::Connection;
 use optiflow_wire::down::Down;
 use optiflow_wire::limits::Limits;
 use optiflow_wire::transport::Dialer;
 
-use super::core::Core;
+use super::core::{Core, is_silence};
 use super::pending::{Asked, Line};
 use super::weighing::{HANDSHAKE_WEIGHT, LOGON_WEIGHT};
+use crate::binance::rest::PAUSE_MAX;
 use crate::desk::{FIRST_QUERY, LOST_QUERY};
 
 impl<C: Clock> Core<C> {
@@ -47,6 +49,13 @@ impl<C: Clock> Core<C> {
     pub(super) fn order_socket_down(&mut self, now: Nanos, line: Line, reason: Down) {
         let in_use = line == self.line;
         self.note_down(now, if in_use { "order socket is down" } else { "spare order socket is down" }, reason);
+        if let Down::Refused { status, retry_after: Some(seconds) } = reason
+            && is_silence(status)
+        {
+            let until = now + Duration::from_secs(seconds.into()).min(PAUSE_MAX);
+            self.limited(status, until);
+            self.desk.reporter.send(Report::Usage(Usage { blocked_until: Some(until), ..Usage::default() }));
+        }
         self.set_ready(line, false);
         self.owes_answers &= !in_use;
         let alone = in_use && !self.spare_ready;

@@ -362,8 +362,10 @@ pub const fn is_ours(purpose: Purpose) -> bool {
         | Purpose::ListenKey
         | Purpose::KeepAlive
         | Purpose::Query(_)
-        | Purpose::OrderTrades(_)
-        | Purpose::IsListed(_) => false,
+        | Purpose::OrderTrades(..)
+        | Purpose::IsListed(_)
+        | Purpose::CheckOrders(_)
+        | Purpose::CheckPositions => false,
     }
 }
 

@@ -279,8 +279,10 @@ impl<C: Clock> Core<C> {
             | Purpose::ListenKey
             | Purpose::KeepAlive
             | Purpose::Query(_)
-            | Purpose::OrderTrades(_)
+            | Purpose::OrderTrades(..)
             | Purpose::IsListed(_)
+            | Purpose::CheckOrders(_)
+            | Purpose::CheckPositions
             | Purpose::AllOpenOrders
             | Purpose::Catalogue(_)
             | Purpose::Trades(_)

@@ -16,6 +16,7 @@ mod session;
 mod silence;
 mod spare;
 mod stop;
+mod told_late;
 mod trade;
 mod weight;
 mod world;

@@ -61,14 +61,10 @@ impl<C: Clock> Core<C> {
                 return;
             }
             self.desk.reporter.notice(now, "user stream is up but says nothing: connecting again", id.counter().into());
-            self.watch.forget();
             self.watch.deaths = self.watch.deaths.saturating_add(1);
-            self.stream_is_dead = true;
-            self.user_up = false;
-            self.listen_key.lost(now);
             // What it told last is no proof of what it told before.
             self.desk.contradicted = true;
-            self.reconcile.restart();
+            self.connect_stream_again(now);
         }
     }
 }

@@ -130,10 +130,12 @@ impl Look {
         };
         let missed = if executed > self.stray.filled { self.missed(asker, margin_asset)? } else { Some(Vec::new()) };
         let Some(missed) = missed else { return Ok(None) };
-        let sum = missed.iter().fold(self.stray.filled, |sum, trade| sum + trade.fill.qty);
+        let units = missed.iter().map(|trade| trade.fill.qty.units());
+        // A sum that does not fit is of numbers that are not true.
+        let sum = units.fold(self.stray.filled.units(), i64::saturating_add);
         let (order, update_ms) = (self.stray.order, row.update_ms);
         let exchange_id = Some(exchange_id);
-        Ok((sum >= executed).then_some(StrayEnd { order, end: Some(end), exchange_id, update_ms, missed }))
+        Ok((sum >= executed.units()).then_some(StrayEnd { order, end: Some(end), exchange_id, update_ms, missed }))
     }
 
     /// The exchange does not know it. One that was accepted may have traded before it was forgotten.
@@ -173,7 +175,9 @@ impl Look {
             Ok(reply) => {
                 let trades = truth::trades(&reply.body, margin_asset).map_err(|error| super::answer(TRADES, &error))?;
                 let booked = &self.stray.trades;
-                let is_missed = |trade: &TradeTruth| trade.order == id && !booked.contains(&trade.fill.trade);
+                let is_missed = |trade: &TradeTruth| {
+                    trade.order == id && trade.fill.is_possible() && !booked.contains(&trade.fill.trade)
+                };
                 Ok(Some(trades.into_iter().filter(is_missed).collect()))
             }
             Err(error) => self.refused(error).map(|_| None),
@@ -289,6 +293,13 @@ mod tests {
         assert_eq!((end.end, end.exchange_id, end.update_ms), (Some(End::Cancelled), Some(ExchangeOrderId(9)), 77));
         assert_eq!(end.missed.iter().map(|trade| trade.fill.trade.0).collect::<Vec<_>>(), [72]);
         assert_eq!(asked, [LOOK, CANCEL, LOOK, BOOK, LOOK, BOOK]);
+    }
+
+    #[test]
+    fn numbers_beyond_reason_add_up_to_no_panic() {
+        let huge: Vec<(u64, u64, &str)> = (1..=10).map(|id| (id, 9, "10000000000")).chain([(11, 9, "-1")]).collect();
+        let (end, _) = ended(stray(None, &[], "0"), vec![row("CANCELED", "0.5"), trades(&huge)]);
+        assert_eq!(end.unwrap()[0].missed.len(), 10, "and what cannot have happened did not");
     }
 
     #[test]

@@ -53,8 +53,10 @@ impl<C: Clock> Core<C> {
             | Purpose::ListenKey
             | Purpose::KeepAlive
             | Purpose::Query(_)
-            | Purpose::OrderTrades(_)
+            | Purpose::OrderTrades(..)
             | Purpose::IsListed(_)
+            | Purpose::CheckOrders(_)
+            | Purpose::CheckPositions
             | Purpose::CancelOne
             | Purpose::CancelAll(_)
             | Purpose::Wind(_)
@@ -143,12 +145,12 @@ impl<C: Clock> Core<C> {
         match self.desk.table.by_exchange_id(symbol, row.order) {
             Some(id) => {
                 let fact = Fact::Traded { exchange_id: row.order, fill: row.fill };
-                if !row.fee_in_margin && row.fill.fee == 0 {
+                if !row.fee_in_margin {
                     self.desk.reporter.notice(now, "fee was taken in another asset and is not counted", 0);
                 }
                 self.desk.learn(now, row.trade_ms, id, fact);
             }
-            None => self.desk.foreign_fill(now, symbol, row.side, &row.fill),
+            None => self.desk.foreign_fill(now, row.trade_ms, symbol, row.side, &row.fill),
         }
     }
 
@@ -166,8 +168,10 @@ impl<C: Clock> Core<C> {
             }
         }
         if self.desk.positions.trades() != self.reconcile.trades_then {
-            // A trade came while the answer was on its way: nobody knows on which side of it the answer is.
+            // A trade came while the answer was on its way: nobody knows on which side of it the answer is. Who trades
+            // all the time must not make us ask all the time.
             self.reconcile.positions = Asked::Todo;
+            self.reconcile.resume_at = now + LIST_AGAIN;
             return true;
         }
         let believed = |(index, (qty, _)): (usize, &(Qty, Price))| {
@@ -193,6 +197,7 @@ impl<C: Clock> Core<C> {
             let report = self.desk.positions.adopt(now, symbol_at(index), qty, entry);
             self.desk.adopt_position(report);
         }
+        self.desk.positions.answered(self.time.now_ms(reply.received));
         self.reconcile.positions = Asked::Done;
         true
     }

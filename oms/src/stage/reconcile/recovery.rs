@@ -17,6 +17,7 @@ use optiflow_base::rest::RestReply;
 use super::{Asked, LIST_AGAIN, Step, TRADES_SPAN_MS, symbol_at, usable};
 use crate::binance::truth::{self, OrderTruth};
 use crate::former::{Former, FormerOrder, Since};
+use crate::stage::answers::CLOCK_SLACK;
 use crate::stage::calls::{Purpose, symbol_query};
 use crate::stage::core::Core;
 
@@ -227,5 +228,3 @@ impl<C: Clock> Core<C> {
 const PAGE_LEN: usize = 1000;
 /// The clocks of two sessions may differ by this much, ms.
 const SINCE_SLACK_MS: u64 = 60_000;
-/// Timestamps may be this far ahead of the exchange's clock and are still accepted.
-const CLOCK_SLACK: Duration = Duration::from_secs(1);

@@ -241,7 +241,15 @@ impl World {
                 let matches = |row: &&Json| {
                     row["id"].as_u64() >= Some(from) && (order.is_none() || row["orderId"].as_u64() == order)
                 };
-                self.trades.iter().filter(matches).cloned().collect()
+                let mut rows: Vec<Json> = self.trades.iter().filter(matches).cloned().collect();
+                let limit: usize = param("limit").unwrap().parse().unwrap();
+                // Without a place to begin at, the newest.
+                if param("fromId").is_some() || param("startTime").is_some() {
+                    rows.truncate(limit);
+                } else {
+                    rows.drain(..rows.len().saturating_sub(limit));
+                }
+                rows.into()
             }
             ("GET", "/fapi/v3/positionRisk") => json!([{"symbol": "BTCUSDT", "positionSide": "BOTH",
                 "positionAmt": self.position, "entryPrice": "83000"}]),

@@ -42,6 +42,19 @@ fn a_limit_on_orders_lets_cancels_flow_and_one_on_weight_does_not() {
 }
 
 #[test]
+fn while_the_exchange_wants_silence_nobody_connects_and_then_somebody_does_soon() {
+    let mut world = World::ready();
+    let until = world.now().millis() + 60_000;
+    world.reply(json!({"id": 77, "status": 418, "error": {"code": -1003, "msg": "", "data": {"retryAfter": until}}}));
+    world.run(5);
+    world.cut_orders();
+    world.run_by(10, 60_000);
+    assert!(!world.order_far.is_connected(), "an attempt to connect is a request, too");
+    world.run_by(10, 1_000);
+    assert!(world.order_far.is_connected());
+}
+
+#[test]
 fn no_answer_silences_us_for_longer_than_the_longest_ban() {
     for (status, code) in [(429, -1015), (429, -1003), (418, -1003)] {
         let mut world = World::ready();

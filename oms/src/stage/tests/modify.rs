@@ -139,6 +139,26 @@ fn without_an_answer_the_exchange_is_asked_and_believed_either_way() {
 }
 
 #[test]
+fn terms_that_nobody_told_of_are_learned_when_orders_are_listed() {
+    // A modify request that was taken to have failed, or somebody else's.
+    for ours in [true, false] {
+        let (mut world, id, client) = open();
+        if ours {
+            world.manner = Manner::Lose;
+            world.modify(id, "82990", "0.02");
+            world.run(9_000);
+            assert_eq!(world.story(id), ["ModifySent", "ModifyRefused 7"]);
+        }
+        world.seen.clear();
+        world.amend(&client, "82990", "0.02");
+        world.cut_user();
+        world.run(3_000);
+        assert_eq!(world.story(id), ["Modified 0.02 @ 82990 unasked"], "more may trade than was asked for: {ours}");
+        assert_eq!(terms(&world, id), "0.02 @ 82990");
+    }
+}
+
+#[test]
 fn a_lost_socket_leaves_a_question_that_the_list_of_open_orders_answers() {
     for worked in [true, false] {
         let (mut world, id, client) = asked();

@@ -79,6 +79,7 @@ fn an_own_trade_that_was_taken_for_somebody_elses_finds_its_order() {
 #[test]
 fn clocks_and_numbers_beyond_reason_do_not_stop_us() {
     let mut world = World::ready();
+    world.run(1_000);
     world.oms.core.time.set(i64::MIN);
     let far = || (200, json!({"serverTime": 11_018_699_236_854u64}).to_string());
     world.scripted.entry("/fapi/v1/time").or_default().extend((0..5).map(|_| far()));

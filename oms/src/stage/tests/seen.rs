@@ -57,9 +57,10 @@ impl World {
     ) -> Json {
         let id = self.orders.get(client).map_or(1, |order| order.id);
         let (trade, qty) = fill.unwrap_or((0, "0"));
-        json!({"e": "ORDER_TRADE_UPDATE", "T": START_MS, "E": START_MS, "o": {
+        let now = self.now().millis();
+        json!({"e": "ORDER_TRADE_UPDATE", "T": now, "E": now, "o": {
             "s": "BTCUSDT", "c": client, "S": "BUY", "x": kind, "X": status, "i": id, "l": qty, "z": executed,
-            "L": "83000", "n": "0.1", "N": "USDT", "T": START_MS, "t": trade, "m": true}})
+            "L": "83000", "n": "0.1", "N": "USDT", "T": now, "t": trade, "m": true}})
     }
 
     /// The event that tells of an order's terms as they are.
@@ -80,7 +81,7 @@ impl World {
     /// A trade as `userTrades` shows it; also moves the position there.
     pub fn trade_at_venue(&mut self, trade: u64, order: u64, qty: &str) {
         self.trades.push(json!({"id": trade, "orderId": order, "price": "83000", "qty": qty, "commission": "0.1",
-            "commissionAsset": "USDT", "maker": true, "buyer": true, "time": START_MS}));
+            "commissionAsset": "USDT", "maker": true, "buyer": true, "time": self.now().millis()}));
         let held: Qty = self.position.parse().unwrap();
         self.position = (held + qty.parse::<Qty>().unwrap()).to_string();
     }

@@ -109,6 +109,7 @@ fn a_listen_key_is_kept_alive_and_the_clock_measured_again() {
 #[test]
 fn complaints_about_time_lead_to_a_measurement_at_once() {
     let mut world = World::ready();
+    world.run(1_000);
     world
         .scripted
         .entry("/fapi/v1/time")

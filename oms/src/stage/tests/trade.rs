@@ -43,6 +43,27 @@ fn an_order_is_sent_accepted_filled_in_parts_and_done() {
 }
 
 #[test]
+fn rehearsals_leave_nothing_behind() {
+    let mut world = World::ready();
+    let first = world.place();
+    world.run(3);
+    assert!(world.oms.core.rehearsed.is_some());
+    let (requests, logged) = (world.requests.len(), world.logged.len());
+    world.run_by(1, 20);
+    assert_eq!((world.requests.len(), world.logged.len()), (requests, logged), "twenty rehearsals");
+    let second = world.place();
+    world.run(3);
+    let params = |at: usize| &world.requests[at]["params"];
+    let same = ["side", "price", "quantity", "type", "timeInForce"];
+    assert!(
+        same.iter()
+            .all(|name| params(requests)[name] == params(requests - 1)[name] && !params(requests)[name].is_null())
+    );
+    assert_eq!(params(requests)["newClientOrderId"], second.to_string());
+    assert_eq!(world.story(first), world.story(second));
+}
+
+#[test]
 fn events_may_come_before_the_answer() {
     let mut world = World::ready();
     world.manner = Manner::Keep;
