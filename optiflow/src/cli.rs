@@ -246,7 +246,7 @@ pub struct RecordArgs {
     /// Folder for the files, `<symbol>_<UTC date>_<UTC time>.gz`; it is made where it is missing.
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
-    /// Stop after this long, such as 60s or 2h [default: at SIGINT or SIGTERM].
+    /// Stop after this long, such as 60s or 2h [default: at SIGINT, SIGTERM or a closed terminal].
     #[arg(long = "for", value_name = "DURATION", value_parser = parse_duration)]
     pub run_for: Option<Duration>,
     /// Record an `optiflow exchange` that runs: the file holds the line that its `--json` printed.

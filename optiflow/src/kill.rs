@@ -20,6 +20,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 use crate::cli::KillArgs;
+use crate::config::Config;
 use crate::lock::{self, Holder};
 use crate::problem::Problem;
 use crate::say::{out, say};
@@ -39,12 +40,17 @@ pub fn run(args: &KillArgs) -> ExitCode {
 }
 
 fn end_everything(args: &KillArgs) -> Result<bool, Problem> {
-    let (mut config, _) = trade::load(args.config.as_deref())?;
+    let (path, text) = trade::read(args.config.as_deref())?;
+    let (mut config, elsewhere) = Config::for_ending(path, &text).map_err(|error| Problem::Usage(error.to_string()))?;
     if let Some(path) = &args.db {
         config.storage.path.clone_from(path);
     }
     let mut teller = Teller { quiet: args.json, deeds: Vec::new() };
-    // The engine is told before anything else can fail.
+    if !elsewhere.is_empty() {
+        let (count, path) = (elsewhere.len(), path.display());
+        teller.line(&format!("configuration: {count} problems that matter to `trade` alone: `optiflow check {path}`"));
+    }
+    // The engine is told before the exchange is asked, which may fail.
     let engine = Engine::find(lock::holder(&config.storage.path), &mut teller);
     engine.signal(Signal::USR1, "told to open nothing new (kill latch)", &mut teller);
 

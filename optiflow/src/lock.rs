@@ -87,9 +87,9 @@ pub fn holder(database: &Path) -> Result<Option<Holder>, Problem> {
     Err(failed(&"it is locked, but does not name a running engine"))
 }
 
-/// `name.db` → `name.db.lock`.
+/// `name.db` → `name.db.lock`, beside the file itself: every other name that leads to the file leads to this lock.
 fn path_of(database: &Path) -> PathBuf {
-    let mut path = database.as_os_str().to_owned();
+    let mut path = fs::canonicalize(database).unwrap_or(database.to_owned()).into_os_string();
     path.push(".lock");
     path.into()
 }
@@ -146,6 +146,24 @@ mod tests {
         drop(lock);
         assert_eq!(holder(&database), Ok(None), "the file stays, the lock does not");
         drop(Lock::take(&database).unwrap());
+        fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[test]
+    fn a_database_has_one_lock_by_whatever_name_it_is_called() {
+        let folder = std::env::temp_dir().join(format!("optiflow-lock-names-{}", std::process::id()));
+        fs::create_dir_all(folder.join("inner")).unwrap();
+        let [database, link] = ["log.db", "link.db"].map(|name| folder.join(name));
+        // Taken before the file is there, as by the very first session.
+        let lock = Lock::take(&folder.join("inner/../log.db")).unwrap();
+        fs::write(&database, "").unwrap();
+        std::os::unix::fs::symlink(&database, &link).unwrap();
+        for name in [&database, &link] {
+            assert!(Lock::take(name).is_err(), "{}", name.display());
+            assert_eq!(holder(name).unwrap().unwrap().pid, std::process::id());
+        }
+        drop(lock);
+        drop(Lock::take(&link).unwrap());
         fs::remove_dir_all(&folder).unwrap();
     }
 

@@ -12,7 +12,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossbeam::channel::{Receiver, Sender, bounded};
 use optiflow_backtest::links::{self, Links, Outside, RestLine};
@@ -59,6 +59,8 @@ pub struct Pipeline {
     halt: Arc<AtomicBool>,
     /// Hot seats.
     threads: Vec<JoinHandle<()>>,
+    /// Which of them handles orders.
+    order_seat: usize,
     /// Those that perform REST calls.
     callers: Vec<JoinHandle<()>>,
     storage: StorageThread,
@@ -85,6 +87,7 @@ pub fn start(rooms: Rooms, seats: &[Seat], clock: &RealClock) -> std::io::Result
     let Outside { feed_rest, oms_rest, logs, milestones, commands } = outside;
     let halt = Arc::new(AtomicBool::new(false));
     let mut threads = Vec::new();
+    let mut order_seat = 0;
     let mut cold = (None, None);
     for seat in seats {
         if seat.rooms.contains(&Room::Storage) {
@@ -94,6 +97,9 @@ pub fn start(rooms: Rooms, seats: &[Seat], clock: &RealClock) -> std::io::Result
         } else {
             let (mine, others) = stages.into_iter().partition(|(room, _)| seat.rooms.contains(room));
             stages = others;
+            if seat.rooms.contains(&Room::Oms) {
+                order_seat = threads.len();
+            }
             threads.push(start_seat(seat.clone(), mine, clock.clone(), halt.clone())?);
         }
     }
@@ -104,7 +110,7 @@ pub fn start(rooms: Rooms, seats: &[Seat], clock: &RealClock) -> std::io::Result
     }
     start_resolver(resolver, cold.1, clock.clone(), halt.clone())?;
     let storage = StorageThread::start(rooms.storage, logs, cold.0, clock.clone(), pulse)?;
-    Ok(Pipeline { milestones, commands, halt, threads, callers, storage })
+    Ok(Pipeline { milestones, commands, halt, threads, order_seat, callers, storage })
 }
 
 impl Pipeline {
@@ -130,23 +136,53 @@ impl Pipeline {
         ended.or_else(|| self.storage.shown.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone())
     }
 
-    /// Ends every thread, hot ones first, lets storage drain what they wrote, and closes the session with `outcome`.
-    /// The sums come back even when something failed on the way; what failed comes with them.
-    pub fn finish(self, outcome: &str) -> (Summary, Option<String>) {
+    /// Has the thread that handles orders ended? Then it will never say how a stop went.
+    pub fn is_mute(&self) -> bool {
+        self.threads.get(self.order_seat).is_none_or(JoinHandle::is_finished)
+    }
+
+    /// Ends the threads that trade, within a bounded time: from here on nothing is sent, unless one of them hangs. Names
+    /// what failed.
+    pub fn halt(&mut self) -> Option<String> {
         self.halt.store(true, Ordering::Relaxed);
-        let mut failed = None;
         // A call that is on its way may take seconds and concerns nobody any more: it goes with the process.
         thread::sleep(CALLERS_GRACE);
-        let callers = self.callers.into_iter().filter(JoinHandle::is_finished);
-        for thread in self.threads.into_iter().chain(callers) {
-            let name = thread.thread().name().unwrap_or("?").to_owned();
-            if thread.join().is_err() {
-                failed = Some(format!("thread {name} panicked; its message is above"));
-            }
-        }
-        let (summary, unwritten) = self.storage.finish(outcome);
-        (summary, failed.or(unwritten))
+        let callers = self.callers.drain(..).filter(JoinHandle::is_finished);
+        join_within(HALT_MAX, self.threads.drain(..).chain(callers))
     }
+
+    /// After `halt`: lets storage drain what was written, and closes the session with `outcome`. The sums come back even
+    /// when something failed on the way; what failed comes with them.
+    pub fn finish(self, outcome: &str) -> (Summary, Option<String>) {
+        self.storage.finish(outcome)
+    }
+}
+
+/// Joins threads that were told to end; names the last that panicked or does not end within `span`, and leaves that one
+/// behind.
+fn join_within(span: Duration, threads: impl Iterator<Item = JoinHandle<()>>) -> Option<String> {
+    let end = Instant::now() + span;
+    let mut failed = None;
+    for thread in threads {
+        let name = thread.thread().name().unwrap_or("?").to_owned();
+        if !is_over(&thread, end) {
+            failed = Some(format!("thread {name} hangs"));
+        } else if thread.join().is_err() {
+            failed = Some(format!("thread {name} panicked; its message is above"));
+        }
+    }
+    failed
+}
+
+/// Waits for the end of a thread, until `end`.
+pub(crate) fn is_over<T>(thread: &JoinHandle<T>, end: Instant) -> bool {
+    while !thread.is_finished() {
+        if Instant::now() >= end {
+            return false;
+        }
+        thread::sleep(JOIN_LOOK_EVERY);
+    }
+    true
 }
 
 fn start_seat(
@@ -248,9 +284,12 @@ impl StorageThread {
     fn finish(self, outcome: &str) -> (Summary, Option<String>) {
         // A thread that is gone cannot be told; joining it says why.
         let _ = self.outcome.send(outcome.to_owned());
-        self.thread.join().unwrap_or_else(|_| {
+        let ended = is_over(&self.thread, Instant::now() + DRAIN_MAX);
+        let told = if ended { self.thread.join().ok() } else { None };
+        told.unwrap_or_else(|| {
             let last = self.shown.summary.lock().unwrap_or_else(PoisonError::into_inner).clone();
-            (last, Some("thread storage panicked; its message is above".to_owned()))
+            let why = if ended { "panicked; its message is above" } else { "hangs: the disk, most likely" };
+            (last, Some(format!("thread storage {why}; the database lacks what came last")))
         })
     }
 }
@@ -299,7 +338,44 @@ fn pin_or_say(core: Option<usize>) {
 
 /// What a thread that performs REST calls gets to notice that it is over.
 const CALLERS_GRACE: Duration = Duration::from_millis(50);
+/// What a hot thread, which never blocks, gets to end.
+const HALT_MAX: Duration = Duration::from_secs(1);
+/// What storage gets to write what is left, on a disk that stands still for a while.
+const DRAIN_MAX: Duration = Duration::from_secs(60);
+/// How often a thread that shall end is looked at.
+const JOIN_LOOK_EVERY: Duration = Duration::from_millis(1);
 /// How fresh the status line is.
 const SUMMARY_PERIOD: Duration = Duration::from_millis(250);
 /// How often the wishes of connections are looked at: far below the pause between their attempts.
 const RESOLVE_EVERY: Duration = Duration::from_millis(200);
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::rooms;
+
+    /// A pipeline of which only storage is real, writing to `path`: `seat` is what handles orders.
+    pub(crate) fn of_seat(path: &Path, seat: fn()) -> (Pipeline, Tx<Milestone>) {
+        let clock = RealClock::new();
+        let session = rooms::session("sim", "none", "", clock.now(), 1, &[], String::new());
+        let storage = Storage::open(path, &session).unwrap();
+        let Links { oms, outside, .. } = Links::new();
+        let Outside { logs, milestones, commands, .. } = outside;
+        let storage = StorageThread::start(storage, logs, None, clock, Pulse::new()).unwrap();
+        let (halt, threads) = (Arc::new(AtomicBool::new(false)), vec![thread::spawn(seat)]);
+        let pipeline = Pipeline { milestones, commands, halt, threads, order_seat: 0, callers: Vec::new(), storage };
+        (pipeline, oms.milestones)
+    }
+
+    #[test]
+    fn a_thread_that_hangs_is_named_and_left_behind() {
+        let named = |name: &str, work: fn()| thread::Builder::new().name(name.to_owned()).spawn(work).unwrap();
+        let threads = [named("good", || {}), named("bad", || thread::park_timeout(Duration::from_secs(3_600)))];
+        assert_eq!(join_within(Duration::from_millis(50), threads.into_iter()), Some("thread bad hangs".to_owned()));
+        let panicked = join_within(HALT_MAX, [named("worse", || panic!("on purpose"))].into_iter());
+        assert!(panicked.is_some_and(|why| why.contains("worse panicked")));
+        assert_eq!(join_within(HALT_MAX, [named("good", || {})].into_iter()), None);
+    }
+}

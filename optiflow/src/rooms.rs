@@ -51,11 +51,12 @@ pub(crate) fn build(
     alone_since: Nanos,
 ) -> Result<(Rooms, RestClient), Problem> {
     let file = |error: optiflow_storage::StorageError| Problem::Usage(error.to_string());
+    // Before the account may be touched: a file that cannot be used is no reason to have set a leverage.
+    let epoch = next_epoch(&config.storage.path, clock.now()).map_err(file)?;
     let Known { rules, time, peace, mut rest, binary_hash } =
         opening::ask(config, venue, clock, MARGIN_ASSET, signals)?;
     let client = || opening::client(venue, &time, &peace).map_err(|error: OmsError| Problem::Failed(error.to_string()));
     let started = clock.now();
-    let epoch = next_epoch(&config.storage.path, started).map_err(file)?;
     let session = session(mode_name(config.mode), &venue.rest, text, started, epoch, &rules.instruments, binary_hash);
     // Before the session's own row is there.
     let former = former(&config.storage.path, &session).map_err(file)?;

@@ -21,6 +21,7 @@ use optiflow_oms::binance::emergency;
 use optiflow_oms::binance::rest::RestClient;
 use optiflow_oms::binance::setup::START_PATIENCE;
 use optiflow_storage::Summary;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 
 use crate::cli::TradeArgs;
 use crate::config::{Config, Mode};
@@ -51,6 +52,13 @@ pub fn run(args: &TradeArgs) -> ExitCode {
 
 /// The configuration at `path`, else the demo; and its text.
 pub(crate) fn load(path: Option<&Path>) -> Result<(Config, String), Problem> {
+    let (path, text) = read(path)?;
+    let config = Config::from_text(path, &text).map_err(|error| Problem::Usage(error.to_string()))?;
+    Ok((config, text))
+}
+
+/// The text of the configuration at `path`, else of the demo; and where it is from.
+pub(crate) fn read(path: Option<&Path>) -> Result<(&Path, String), Problem> {
     let shipped = Path::new(DEMO_PATH);
     let (path, text) = match path {
         Some(path) => (path, fs::read_to_string(path)),
@@ -58,8 +66,7 @@ pub(crate) fn load(path: Option<&Path>) -> Result<(Config, String), Problem> {
         None => (Path::new("the built-in demo"), Ok(DEMO.to_owned())),
     };
     let text = text.map_err(|error| Problem::Usage(format!("{}: cannot be read: {error}", path.display())))?;
-    let config = Config::from_text(path, &text).map_err(|error| Problem::Usage(error.to_string()))?;
-    Ok((config, text))
+    Ok((path, text))
 }
 
 /// Trades until told to stop; says whether everything ended as it should.
@@ -91,16 +98,19 @@ fn trade(args: &TradeArgs, (mut config, text): (Config, String)) -> Result<bool,
     // Whatever befalls this thread, what is open must still be stopped.
     let end = survive(|| watch.until_end(&mut pipeline, run_for)).unwrap_or_else(End::Trouble);
     let mut stopped = survive(|| watch.stop(&mut pipeline, config.oms.stop_timeout)).and_then(|stopped| stopped);
+    // Before anything else that takes time; first the threads, which could send more.
+    let halted = pipeline.halt();
+    if let Err(problem) = &stopped {
+        stopped = Err(last_words(problem, &config, &mut last_resort, &clock));
+    }
     let outcome = match (&end, &stopped) {
         (End::Asked(_), Ok(())) => "stopped",
         (End::Trouble(_), _) | (_, Err(_)) => "failed",
     };
-    let (summary, failed) = pipeline.finish(outcome);
+    let (summary, unwritten) = pipeline.finish(outcome);
+    let failed = halted.or(unwritten);
     // Before the exchange stops: a connection that it closes would be told as trouble.
     let capture = capture.map(Aside::stop);
-    if let Err(problem) = &stopped {
-        stopped = Err(last_words(problem, &config, &mut last_resort, &clock));
-    }
     let audit = venue.embedded.map(|exchange| ledger::audit(&config.storage.path, &summary, &exchange.stop()));
     let captured = !matches!(capture, Some(Err(_)));
     let result =
@@ -146,6 +156,17 @@ pub(crate) struct Signals {
     pub(crate) stops: Arc<AtomicUsize>,
     /// SIGUSR1: set the kill latch.
     kills: Arc<AtomicUsize>,
+}
+
+impl Signals {
+    fn add(&self, signal: i32) {
+        match signal {
+            SIGUSR1 => self.kills.fetch_add(1, Ordering::Relaxed),
+            // One terminal that is closed is told by kernel and shell: never a second wish.
+            SIGHUP => self.stops.fetch_max(1, Ordering::Relaxed),
+            _ => self.stops.fetch_add(1, Ordering::Relaxed),
+        };
+    }
 }
 
 struct Watch<'a> {
@@ -201,7 +222,8 @@ impl Watch<'_> {
 
     /// Stops in order and waits for the proof; a second signal gives up waiting.
     fn stop(&self, pipeline: &mut Pipeline, timeout: Duration) -> Result<(), String> {
-        let told = self.signals.stops.load(Ordering::Relaxed);
+        // The first signal of all asks for what goes on already.
+        let told = self.signals.stops.load(Ordering::Relaxed).max(1);
         pipeline.stop();
         // The oms gives up by itself first and says how many orders may be open.
         let deadline = self.clock.now() + timeout + STOP_GRACE;
@@ -215,6 +237,9 @@ impl Watch<'_> {
                     Milestone::Failed(why) => return Err(why.to_owned()),
                     Milestone::Ready => {}
                 }
+            }
+            if pipeline.is_mute() && pipeline.milestones.is_empty() {
+                return Err("the thread that handles orders is gone: orders may still be open".to_owned());
             }
             if self.signals.stops.load(Ordering::Relaxed) > told {
                 return Err("told twice to stop: orders may still be open".to_owned());
@@ -279,15 +304,13 @@ impl Outcome<'_> {
 
 /// Counts signals from now on.
 fn catch_signals() -> Result<Signals, Problem> {
-    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
     let counts = Signals::default();
     let mut signals = signal_hook::iterator::Signals::new([SIGHUP, SIGINT, SIGTERM, SIGUSR1])
         .map_err(|error| Problem::Failed(format!("listening for signals: {error}")))?;
     let counted = counts.clone();
     let listen = move || {
         for signal in signals.forever() {
-            let count = if signal == SIGUSR1 { &counted.kills } else { &counted.stops };
-            count.fetch_add(1, Ordering::Relaxed);
+            counted.add(signal);
         }
     };
     let thread = thread::Builder::new().name("signals".to_owned()).spawn(listen);
@@ -305,12 +328,41 @@ const READY_TIMEOUT: Duration = START_PATIENCE;
 const WATCH_PERIOD: Duration = Duration::from_millis(20);
 /// What a stop may take beyond the oms's own limit.
 const STOP_GRACE: Duration = Duration::from_secs(1);
-/// How long REST is tried when a stop found no proof. All in all a stop takes `[oms] stop_timeout` + 7 s at most.
+/// How long REST is tried when a stop found no proof. With a second for threads, until nothing is sent any more a stop
+/// takes `[oms] stop_timeout` + 7 s at most.
 const LAST_RESORT: Duration = Duration::from_secs(5);
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_terminal_that_is_closed_is_one_wish_to_stop_however_often_it_is_told() {
+        let signals = Signals::default();
+        let wishes = |signal| {
+            signals.add(signal);
+            signals.stops.load(Ordering::Relaxed)
+        };
+        assert_eq!([SIGUSR1, SIGHUP, SIGHUP, SIGTERM, SIGHUP, SIGINT].map(wishes), [0, 1, 1, 2, 2, 3]);
+    }
+
+    #[test]
+    fn nobody_waits_for_the_answer_of_a_thread_that_is_gone() {
+        let path = std::env::temp_dir().join(format!("optiflow-mute-{}.db", std::process::id()));
+        let (mut pipeline, mut milestones) = pipeline::tests::of_seat(&path, || {});
+        let (clock, signals) = (RealClock::new(), Signals::default());
+        let watch = Watch { clock: &clock, signals: &signals, embedded: None, quiet: true };
+        let long = Duration::from_secs(5);
+        assert!(watch.stop(&mut pipeline, long).is_err_and(|problem| problem.contains("is gone")));
+        // Its last word counts.
+        assert!(milestones.push(Milestone::Stopped).is_ok());
+        assert_eq!(watch.stop(&mut pipeline, long), Ok(()));
+        assert_eq!(pipeline.halt(), None);
+        assert_eq!(pipeline.finish("failed").1, None);
+        for end in ["", "-wal", "-shm"] {
+            let _ = fs::remove_file(format!("{}{end}", path.display()));
+        }
+    }
 
     #[test]
     fn a_panic_of_the_main_thread_is_a_trouble_after_which_the_session_is_still_stopped() {

@@ -1,7 +1,7 @@
 //! Where the exchange is and with which key: embedded, already running, testnet or live.
 //!
 //! Starts the embedded exchange when the configuration asks for it, reads key files, and refuses everything that could
-//! reach real money by mistake. Never logs a key. Runs on the main thread before the pipeline starts.
+//! reach real money by mistake. Never logs a key, and lets no core hold one. Runs on the main thread before the pipeline starts.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,6 +15,7 @@ use optiflow_oms::binance::sign::ApiKey;
 use optiflow_sim::binance::faults::Faults;
 use optiflow_wire::endpoint::Endpoint;
 use optiflow_wire::tls::Roots;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde::Deserialize;
 
 use crate::cli::TradeArgs;
@@ -44,6 +45,7 @@ impl Venue {
     /// # Errors
     /// Says what was being done and what to do now.
     pub fn open(config: &Config, args: &TradeArgs, cold_core: Option<usize>) -> Result<Venue, Problem> {
+        leave_no_image();
         match (config.mode, args.live) {
             (Mode::Live, false) => {
                 return usage("mode is \"live\", but --live is missing: real money needs both");
@@ -68,6 +70,7 @@ impl Venue {
     /// # Errors
     /// Says what was being done and what to do now.
     pub fn reach(config: &Config, exchange: Option<&Path>) -> Result<Venue, Problem> {
+        leave_no_image();
         match (config.mode, exchange) {
             (Mode::Sim, Some(file)) => Venue::running(config, file),
             (Mode::Sim, None) => usage(
@@ -180,6 +183,13 @@ struct Said {
     api_secret: String,
     ed25519_key_file: PathBuf,
     ca_file: Option<String>,
+}
+
+/// A process that a signal ends writes no core from here on: keys would be in it.
+fn leave_no_image() {
+    let most = getrlimit(Resource::Core).maximum;
+    // A limit may always be lowered; where the system says otherwise, trading goes on as before.
+    let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: most });
 }
 
 /// The simulated exchange's test key: with its private half it signs the logon, otherwise every order.

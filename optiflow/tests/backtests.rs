@@ -334,20 +334,11 @@ fn grid_in_memory(oracle: &Path, compatible: bool) -> u64 {
 
 /// An array of the peer: depth bids of 1 at (time, price), learned at once.
 fn array(rows: &[(i64, f64)]) -> Vec<u8> {
-    let fields = [("ev", "<u8"), ("exch_ts", "<i8"), ("local_ts", "<i8"), ("px", "<f8"), ("qty", "<f8")];
-    let rest = [("order_id", "<u8"), ("ival", "<i8"), ("fval", "<f8")];
-    let names: Vec<String> = fields.iter().chain(&rest).map(|(name, kind)| format!("('{name}', '{kind}')")).collect();
-    let header = format!("{{'descr': [{}], 'fortran_order': False, 'shape': ({},), }}", names.join(", "), rows.len());
-    let header = format!("{header:<501}\n");
-    let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
-    bytes.extend(u16::try_from(header.len()).unwrap().to_le_bytes());
-    bytes.extend(header.as_bytes());
-    for (time, price) in rows {
-        let depth_bid_both_clocks: u64 = 1 << 31 | 1 << 30 | 1 << 29 | 1;
-        let words = [depth_bid_both_clocks, *time as u64, *time as u64, price.to_bits(), 1f64.to_bits(), 0, 0, 0];
-        bytes.extend(words.iter().flat_map(|word| word.to_le_bytes()));
-    }
-    bytes
+    let depth_bid_both_clocks: u64 = 1 << 31 | 1 << 30 | 1 << 29 | 1;
+    let row = |(time, price): &(i64, f64)| {
+        [depth_bid_both_clocks, *time as u64, *time as u64, price.to_bits(), 1f64.to_bits()]
+    };
+    support::array(&rows.iter().map(row).collect::<Vec<_>>())
 }
 
 /// A hundred rows of each symbol, in turn.

@@ -21,8 +21,10 @@ use std::process::ExitStatus;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use pair::{Engine, Fills, Pair, until};
+use pair::{Engine, Fills, Pair, busy};
+use support::until;
 
+mod exchange;
 mod pair;
 mod support;
 
@@ -70,7 +72,7 @@ struct Tally {
 
 fn lives(number: u64, deaths: u64, seed: u64) -> Tally {
     let faults = std::env::var_os(FAULTS).map(PathBuf::from);
-    let configuration = format!("{BUSY}{}", if faults.is_some() { "" } else { SHORT_COUNTDOWN });
+    let configuration = busy("BTCUSDT", "") + if faults.is_some() { "" } else { SHORT_COUNTDOWN };
     let mut pair = Pair::start(&format!("deaths-{number}"), &configuration, faults.as_deref());
     let mut random = fastrand::Rng::with_seed(seed ^ (number << 32));
     let (mut tally, mut begun) = (Tally::default(), VecDeque::new());
@@ -171,8 +173,7 @@ fn judge(pair: &mut Pair, tally: &mut Tally, lies: bool) {
     assert_eq!(difference(&ours, &theirs), Vec::<String>::new());
     assert_eq!((repeated, sums), (0, 0), "fills are told once and add up to what their orders say");
     assert_eq!(pair.open(), Vec::<String>::new());
-    let unfinished = "SELECT count(*) FROM orders WHERE state IN ('intended', 'sent', 'unknown', 'open')";
-    assert_eq!(pair.count(unfinished), 0, "every order has come to its end");
+    assert_eq!(pair.unfinished(), 0, "every order has come to its end");
     tally.fills = theirs.len();
     let found = pair.count("SELECT count(*) FROM notices WHERE what LIKE '%never written down'");
     tally.found = usize::try_from(found).unwrap();
@@ -197,28 +198,6 @@ const BARREN_AFTER: Duration = Duration::from_secs(40);
 const FAULTS: &str = "OPTIFLOW_DEATHS_FAULTS";
 /// What an exchange says of an order is true after so long, by the usual spans of its lies.
 const LIES_LAST: Duration = Duration::from_secs(3);
-/// An order for every move of the best prices, one tick away: orders are on their way at most instants, and some trade.
-const BUSY: &str = r#"
-mode = "sim"
-
-[risk]
-orders_ten_seconds = 250
-orders_minute = 1000
-weight_minute = 2000
-quote_age_max = "2s"
-
-[[symbol]]
-name = "BTCUSDT"
-strategy = "echo"
-order_notional_max = "500"
-position_notional_max = "150000"
-open_orders_max = 20
-price_band_bps = 100
-
-[symbol.echo]
-away_ticks = 1
-"#;
-
 /// Beside it, where nobody lies: a liar may well keep so short a countdown from ever being renewed in time.
 const SHORT_COUNTDOWN: &str = r#"
 [oms]

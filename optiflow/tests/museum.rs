@@ -7,7 +7,6 @@
 use std::fmt::Write as _;
 use std::fs::{self, File, Permissions};
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output};
 use std::time::{Duration, Instant};
 
@@ -15,9 +14,10 @@ use optiflow_base::secret::Secret;
 use optiflow_oms::binance::sign::ApiKey;
 use serde_json::Value;
 
+mod exchange;
 mod support;
 
-use support::{Folder, root};
+use support::{Folder, root, until};
 
 // Elsewhere: a user pasted what looks like a live key pair into a public issue (freqtrade#3638).
 // Here: no output, error, database, panic or process table holds a key, whatever goes wrong: there is nothing to paste by mistake.
@@ -55,19 +55,17 @@ fn sessions_in_bad_weather(folder: &Folder, found: &mut Found) {
             .stdout(said)
             .spawn()
             .unwrap();
-        let (database, deadline) = (folder.path(&format!("{key}.db")), Instant::now() + SESSION_MAX);
-        while !Path::new(&database).exists() {
-            assert!(Instant::now() < deadline, "the session writes no database");
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        let path = folder.path(&format!("{key}.db"));
+        until("no session begins", START_MAX, || count(&path, "sessions").filter(|count| *count > 0));
+        // What is killed by a signal leaves no image of its memory.
+        let limits = fs::read_to_string(format!("/proc/{}/limits", trader.id())).unwrap();
+        let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
+        assert_eq!(core.split_whitespace().nth(4), Some("0"), "{core}");
         for file in ["cmdline", "environ"] {
             found.search(file, &fs::read(format!("/proc/{}/{file}", trader.id())).unwrap());
         }
         wait(&mut trader);
-        let rows: i64 = rusqlite::Connection::open(folder.path(&format!("{key}.db")))
-            .and_then(|database| database.query_row("SELECT count(*) FROM notices", [], |row| row.get(0)))
-            .unwrap();
-        assert!(rows > 0, "something went wrong, and was written down");
+        assert!(count(&path, "notices").is_some_and(|rows| rows > 0), "something went wrong, and was written down");
         let killed = exchange.command("kill", folder, &format!("{key}.db")).arg("--json").output().unwrap();
         found.search_output("kill", &killed);
     }
@@ -130,7 +128,20 @@ fn keys_in_the_wrong_place(folder: &Folder, exchange: &Exchange, found: &mut Fou
         found.search_output(&format!("trade with configuration {index}"), &trade);
         let check = program("check").args(["--json", &path]).output().unwrap();
         found.search_output(&format!("check of configuration {index}"), &check);
+        if check.status.success() {
+            // What is wrong is a key's file, of which these know nothing: they would go and look for the exchange.
+            continue;
+        }
+        for (what, more) in [("backtest", ["--data", "none.parquet"]), ("record", ["--for", "1ms"])] {
+            let mut command = program(what);
+            command.args(["--config", &path, "--out", &folder.path("nothing")]).args(more);
+            found.search_output(&format!("{what} with configuration {index}"), &command.output().unwrap());
+        }
     }
+    // A configuration with a key in place of a file of faults.
+    let lies = program("exchange").args(["--faults", &folder.path("bad-3.toml")]).output().unwrap();
+    assert_eq!(lies.status.code(), Some(2));
+    found.search_output("a configuration for a file of faults", &lies);
     // A key file in place of the exchange's line.
     let private = exchange.line["ed25519_key_file"].as_str().unwrap();
     for path in [private.to_owned(), folder.path("pem.key")] {
@@ -215,8 +226,7 @@ fn base64(bytes: &[u8]) -> Vec<u8> {
 
 /// `optiflow exchange` in bad weather, and what it says of its keys.
 struct Exchange {
-    process: Child,
-    path: PathBuf,
+    process: exchange::Exchange,
     line: Value,
 }
 
@@ -226,24 +236,14 @@ impl Exchange {
         let rule = |name| format!("[[fault]]\nname = \"{name}\"\nrate = 0.04\nfrom = \"3s\"\nuntil = \"8s\"\n\n");
         let rules = folder.path(&format!("faults-{name}.toml"));
         fs::write(&rules, faults.iter().map(rule).collect::<String>()).unwrap();
-        let path = PathBuf::from(folder.path(&format!("exchange-{name}.json")));
-        let process = program("exchange")
-            .args(["--json", "--seed", "20", "--faults", &rules, "--folder", &folder.path("keys")])
-            .stdout(File::create(&path).unwrap())
-            .spawn()
-            .unwrap();
-        let deadline = Instant::now() + Duration::from_secs(20);
-        while !fs::read_to_string(&path).unwrap().contains('\n') {
-            assert!(Instant::now() < deadline, "the exchange does not listen");
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        let line = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
-        Exchange { process, path, line }
+        let process =
+            exchange::Exchange::named(folder, &format!("exchange-{name}"), &["--seed", "20", "--faults", &rules]);
+        Exchange { line: process.said(), process }
     }
 
     fn command(&self, what: &str, folder: &Folder, database: &str) -> Command {
         let mut command = program(what);
-        command.arg("--exchange").arg(&self.path).args(["--db", &folder.path(database)]);
+        command.arg("--exchange").arg(&self.process.line).args(["--db", &folder.path(database)]);
         command
     }
 
@@ -257,17 +257,17 @@ impl Exchange {
     }
 }
 
-impl Drop for Exchange {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
 fn program(what: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_optiflow"));
     command.arg(what).current_dir(root());
     command
+}
+
+/// Rows of a table; none while it cannot be read.
+fn count(database: &str, table: &str) -> Option<i64> {
+    let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY;
+    let connection = rusqlite::Connection::open_with_flags(database, flags).ok()?;
+    connection.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).ok()
 }
 
 /// A session that takes its time to stop is killed: what it has written is searched all the same.
@@ -289,5 +289,7 @@ const PART: usize = 16;
 /// Characters of base64 before the first private byte, and the one that they share.
 const PKCS8_HEAD: usize = 24;
 
+/// A session begins against an exchange in bad weather long before.
+const START_MAX: Duration = Duration::from_secs(90);
 /// From a session's fourth second: a stop under faults may take its time, and this test is about what it says.
 const SESSION_MAX: Duration = Duration::from_secs(14);

@@ -4,11 +4,11 @@
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 mod support;
 
-use support::Folder;
+use support::{Folder, until};
 
 #[test]
 fn a_session_that_nobody_listens_to_any_more_ends_in_order() {
@@ -29,13 +29,12 @@ fn a_session_whose_terminal_was_closed_ends_in_order() {
     let folder = Folder::new("mute-hangup");
     let path = folder.path("log.db");
     let mut session = unheard(&["trade", "--for", "60s", "--db", &path]);
-    let deadline = Instant::now() + PATIENCE;
-    while !is_trading(&path) {
-        assert!(Instant::now() < deadline, "it does not trade");
-        std::thread::sleep(Duration::from_millis(50));
+    until("it does not trade", PATIENCE, || is_trading(&path).then_some(()));
+    // The kernel tells it, and then the shell.
+    for _ in 0..2 {
+        let sent = Command::new("kill").args(["-HUP", &session.id().to_string()]).status().unwrap();
+        assert!(sent.success());
     }
-    let sent = Command::new("kill").args(["-HUP", &session.id().to_string()]).status().unwrap();
-    assert!(sent.success());
     assert_eq!(session.wait().unwrap().code(), Some(0));
 }
 

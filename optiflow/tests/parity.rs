@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-mod captures;
+mod exchange;
 mod support;
 
 use std::fs::{self, File};
@@ -14,8 +14,8 @@ use flate2::read::MultiGzDecoder;
 use flate2::write::GzEncoder;
 use serde_json::Value;
 
-use captures::{Exchange, demo};
-use support::{Folder, optiflow};
+use exchange::Exchange;
+use support::{Folder, demo, optiflow};
 
 #[test]
 fn a_session_sent_again_fills_as_it_did_and_tampering_shows() {
@@ -65,7 +65,7 @@ fn requests_that_cannot_be_met_say_what_to_give() {
 
 /// A session of so long with its capture, against an exchange of its own process.
 fn trade(folder: &Folder, run_for: &str) {
-    let exchange = Exchange::start(folder, 0);
+    let exchange = Exchange::start(folder, &[]);
     demo(folder);
     let said = optiflow(&[
         "trade",

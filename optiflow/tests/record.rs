@@ -2,25 +2,25 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-mod captures;
+mod exchange;
 mod support;
 
 use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use flate2::read::MultiGzDecoder;
 use serde_json::Value;
 
-use captures::{Exchange, demo};
-use support::{Folder, optiflow};
+use exchange::Exchange;
+use support::{Folder, demo, optiflow, until};
 
 #[test]
 fn a_recording_holds_every_stream_and_is_read_back_by_import_and_by_the_exchange() {
     let folder = Folder::new("record");
-    let exchange = Exchange::start(&folder, 0);
+    let exchange = Exchange::start(&folder, &[]);
     demo(&folder);
     let said = optiflow(&[
         "record",
@@ -61,8 +61,8 @@ fn a_recording_holds_every_stream_and_is_read_back_by_import_and_by_the_exchange
 #[test]
 fn an_exchange_that_goes_and_comes_back_costs_a_reconnect_and_a_new_snapshot() {
     let folder = Folder::new("record-again");
-    let port = captures::free_port();
-    let exchange = Exchange::start(&folder, port);
+    let port = exchange::free_port();
+    let exchange = Exchange::start(&folder, &["--port", &port]);
     demo(&folder);
     let recorder = Command::new(env!("CARGO_BIN_EXE_optiflow"))
         .args(["record", "--json", "--for", "12s", "--config", &folder.path("demo.toml")])
@@ -71,9 +71,9 @@ fn an_exchange_that_goes_and_comes_back_costs_a_reconnect_and_a_new_snapshot() {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    wait_until("the first snapshot is written", || captured(&folder).iter().any(|file| size(file) > 0));
+    wait_until("no snapshot is written", || captured(&folder).iter().any(|file| size(file) > 0));
     drop(exchange);
-    let _again = Exchange::start(&folder, port);
+    let _again = Exchange::start(&folder, &["--port", &port]);
     let output = recorder.wait_with_output().unwrap();
     let notes = String::from_utf8(output.stderr).unwrap();
     let tally: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {notes}"));
@@ -94,7 +94,7 @@ fn an_exchange_that_goes_and_comes_back_costs_a_reconnect_and_a_new_snapshot() {
 #[test]
 fn the_recordings_of_two_symbols_become_one_store() {
     let folder = Folder::new("record-two");
-    let exchange = Exchange::of(&folder, 0, "synthetic:BTCUSDT,ETHUSDT");
+    let exchange = Exchange::start(&folder, &["--market", "synthetic:BTCUSDT,ETHUSDT"]);
     demo(&folder);
     let text = fs::read_to_string(folder.path("demo.toml")).unwrap();
     let (before, symbol) = text.split_at(text.find("[[symbol]]").unwrap());
@@ -137,7 +137,7 @@ fn the_recordings_of_two_symbols_become_one_store() {
 #[test]
 fn a_recorder_that_is_killed_leaves_whole_gzip() {
     let folder = Folder::new("record-killed");
-    let exchange = Exchange::start(&folder, 0);
+    let exchange = Exchange::start(&folder, &[]);
     demo(&folder);
     let mut recorder = Command::new(env!("CARGO_BIN_EXE_optiflow"))
         .args(["record", "--config", &folder.path("demo.toml"), "--exchange", &exchange.line])
@@ -146,9 +146,9 @@ fn a_recorder_that_is_killed_leaves_whole_gzip() {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    wait_until("something is written", || captured(&folder).iter().any(|file| size(file) > 0));
+    wait_until("nothing is written", || captured(&folder).iter().any(|file| size(file) > 0));
     let first = size(&captured(&folder)[0]);
-    wait_until("more is written", || size(&captured(&folder)[0]) > first);
+    wait_until("no more is written", || size(&captured(&folder)[0]) > first);
     recorder.kill().unwrap();
     recorder.wait().unwrap();
     let files = captured(&folder);
@@ -177,12 +177,8 @@ fn strs(files: &[String]) -> Vec<&str> {
 }
 
 /// Waits for something that must come.
-fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while !is_so() {
-        assert!(Instant::now() < deadline, "{what}: not within a minute");
-        std::thread::sleep(Duration::from_millis(50));
-    }
+fn wait_until(what: &str, is_so: impl Fn() -> bool) {
+    until(what, Duration::from_secs(60), || is_so().then_some(()));
 }
 
 /// Bytes of a file; none of one that is gone.

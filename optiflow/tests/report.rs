@@ -289,27 +289,17 @@ fn markout<'a>(summary: &'a Value, fills: &str, horizon_ns: i64) -> &'a Value {
 
 /// An array of the peer, everything received at once.
 fn array(rows: &[(i64, Row)]) -> Vec<u8> {
-    let fields = [("ev", "<u8"), ("exch_ts", "<i8"), ("local_ts", "<i8"), ("px", "<f8"), ("qty", "<f8")];
-    let rest = [("order_id", "<u8"), ("ival", "<i8"), ("fval", "<f8")];
-    let names: Vec<String> = fields.iter().chain(&rest).map(|(name, kind)| format!("('{name}', '{kind}')")).collect();
-    let header = format!("{{'descr': [{}], 'fortran_order': False, 'shape': ({},), }}", names.join(", "), rows.len());
-    let header = format!("{header:<501}\n");
-    let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
-    bytes.extend(u16::try_from(header.len()).unwrap().to_le_bytes());
-    bytes.extend(header.as_bytes());
     let (both, buy, sell): (u64, u64, u64) = (1 << 31 | 1 << 30, 1 << 29, 1 << 28);
-    for (millis, row) in rows {
+    let row = |(millis, row): &(i64, Row)| {
         let (event, price, qty) = match *row {
             Row::Bid(price, qty) => (both | buy | 1, price, qty),
             Row::Ask(price, qty) => (both | sell | 1, price, qty),
             Row::Bought(price, qty) => (both | buy | 2, price, qty),
         };
         let at = (START + millis * MILLI) as u64;
-        bytes.extend(
-            [event, at, at, price.to_bits(), qty.to_bits(), 0, 0, 0].iter().flat_map(|word| word.to_le_bytes()),
-        );
-    }
-    bytes
+        [event, at, at, f64::to_bits(price), f64::to_bits(qty)]
+    };
+    support::array(&rows.iter().map(row).collect::<Vec<_>>())
 }
 
 /// Every element that is opened is closed, in order; attributes are quoted.

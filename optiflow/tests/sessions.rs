@@ -3,15 +3,17 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::fs::{self, File};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Output};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::Value;
 
+mod exchange;
 mod support;
 
-use support::{Folder, root};
+use exchange::{Exchange, free_port};
+use support::{Folder, root, until};
 
 #[test]
 fn a_session_ends_with_nothing_open_and_agrees_with_the_exchange() {
@@ -61,17 +63,18 @@ fn a_recorded_market_is_traded_like_any_other() {
 fn an_exchange_that_is_killed_and_started_again_is_traded_on_again() {
     let folder = Folder::new("killed");
     let port = free_port();
-    let exchange = Exchange::start(&folder, port);
+    let exchange = Exchange::start(&folder, &["--port", &port]);
     let mut trader = spawn(&folder, &exchange.line);
     let path = folder.path("log.db");
-    wait_until("the session trades", || counted(&path, "order_events WHERE what = 'accepted'") >= 5);
+    let some = |least: i64, from: &str| (counted(&path, from) >= least).then_some(());
+    until("it does not trade", PATIENCE, || some(5, "order_events WHERE what = 'accepted'"));
     drop(exchange);
-    wait_until("the session notices", || counted(&path, "notices WHERE what LIKE '%disconnected%'") > 0);
-    let _again = Exchange::start(&folder, port);
-    wait(&mut trader, Duration::from_secs(90));
+    until("it does not notice", PATIENCE, || some(1, "notices WHERE what LIKE '%disconnected%'"));
+    let _again = Exchange::start(&folder, &["--port", &port]);
+    let status = until("it does not end", PATIENCE, || trader.try_wait().unwrap());
     let said = fs::read_to_string(folder.path("trade.json")).unwrap();
     let result: Value = serde_json::from_str(&said).unwrap_or_else(|error| panic!("{error}: {said}"));
-    assert!(trader.wait().unwrap().success(), "{result:#}");
+    assert!(status.success(), "{result:#}");
     assert_eq!(count(&result, "orders", "open"), 0, "{result:#}");
     let notices = result["summary"]["notices"].to_string();
     assert!(notices.contains("disconnected"), "{result:#}");
@@ -150,37 +153,7 @@ fn count(result: &Value, group: &str, field: &str) -> u64 {
     result["summary"][group][field].as_u64().unwrap_or_else(|| panic!("no {group}.{field} in {result:#}"))
 }
 
-/// `optiflow exchange` as a process that is killed when dropped.
-struct Exchange {
-    process: Child,
-    line: PathBuf,
-}
-
-impl Exchange {
-    fn start(folder: &Folder, port: u16) -> Exchange {
-        let line = PathBuf::from(folder.path("exchange.json"));
-        let process = Command::new(env!("CARGO_BIN_EXE_optiflow"))
-            .args(["exchange", "--json", "--port", &port.to_string(), "--folder", &folder.path("keys")])
-            .stdout(File::create(&line).unwrap())
-            .spawn()
-            .unwrap();
-        let deadline = Instant::now() + Duration::from_secs(20);
-        while !fs::read_to_string(&line).unwrap().contains('\n') {
-            assert!(Instant::now() < deadline, "the exchange does not listen");
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        Exchange { process, line }
-    }
-}
-
-impl Drop for Exchange {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-fn spawn(folder: &Folder, exchange: &Path) -> Child {
+fn spawn(folder: &Folder, exchange: &str) -> Child {
     Command::new(env!("CARGO_BIN_EXE_optiflow"))
         .args(["trade", "--for", "30s", "--json", "--db", &folder.path("log.db")])
         .arg("--exchange")
@@ -189,23 +162,6 @@ fn spawn(folder: &Folder, exchange: &Path) -> Child {
         .stdout(File::create(folder.path("trade.json")).unwrap())
         .spawn()
         .unwrap()
-}
-
-fn wait(trader: &mut Child, patience: Duration) {
-    let deadline = Instant::now() + patience;
-    while trader.try_wait().unwrap().is_none() {
-        assert!(Instant::now() < deadline, "the trader does not end");
-        std::thread::sleep(Duration::from_millis(50));
-    }
-}
-
-/// Waits for something that must come.
-fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while !is_so() {
-        assert!(Instant::now() < deadline, "{what}: not within a minute");
-        std::thread::sleep(Duration::from_millis(50));
-    }
 }
 
 /// Rows of a database that is being written; none before it is there.
@@ -227,10 +183,6 @@ fn accepted_around_the_longest_pause(path: &str) -> (usize, usize) {
     (longest + 1, times.len() - longest - 1)
 }
 
-fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
 fn recording() -> Option<String> {
     let shared = std::env::var_os("OPTIFLOW_SHARED").map_or_else(|| root().join("../shared"), PathBuf::from);
     let files = ["btcusdt_20230404.dat.gz", "btcusdt_20230405.dat.gz"].map(|name| shared.join("data/usdm").join(name));
@@ -240,3 +192,6 @@ fn recording() -> Option<String> {
     eprintln!("skipped: no recordings in {}", shared.display());
     None
 }
+
+/// On a slow machine, too, each of these happens long before.
+const PATIENCE: Duration = Duration::from_secs(90);

@@ -2,20 +2,23 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+use std::fs;
 use std::thread;
 use std::time::Duration;
 
-use pair::{Engine, Pair, until};
+use pair::{Engine, Pair, busy};
+use support::until;
 
+mod exchange;
 mod pair;
 mod support;
 
 #[test]
 fn leverage_and_margin_are_verified_and_changed_only_when_the_configuration_says_so() {
-    let pair = Pair::start_with("starts-settings", &trading("BTCUSDT", ""), &[]);
+    let pair = Pair::start_with("starts-settings", &busy("BTCUSDT", ""), &[]);
     begins(&pair, "BTCUSDT: leverage 20, cross margin (as the account has it)");
 
-    pair.configure(&trading("BTCUSDT", "leverage = 5\nmargin = \"cross\""));
+    pair.configure(&busy("BTCUSDT", "leverage = 5\nmargin = \"cross\""));
     for _ in 0..2 {
         let said = refuses(&pair, 1);
         for part in
@@ -24,25 +27,49 @@ fn leverage_and_margin_are_verified_and_changed_only_when_the_configuration_says
             assert!(said.contains(part), "{part}: {said}");
         }
     }
-    pair.configure(&trading("BTCUSDT", "leverage = 5\nmargin = \"cross\"\napply_settings = true"));
+    pair.configure(&busy("BTCUSDT", "leverage = 5\nmargin = \"cross\"\napply_settings = true"));
     begins(&pair, "BTCUSDT: leverage 5, cross margin (set and verified; the account had leverage 20, cross margin)");
-    pair.configure(&trading("BTCUSDT", "leverage = 5"));
+    pair.configure(&busy("BTCUSDT", "leverage = 5"));
     begins(&pair, "BTCUSDT: leverage 5, cross margin (as configured)");
 }
 
 #[test]
+fn a_session_that_cannot_trust_its_database_does_not_begin_and_touches_nothing() {
+    let apply = busy("BTCUSDT", "leverage = 3\napply_settings = true");
+    let mut pair = Pair::start_with("starts-doubt", &apply, &[]);
+    fs::write(pair.database(), "no database ".repeat(1_000)).unwrap();
+    assert!(refuses(&pair, 2).contains("is not an SQLite database; choose another path"));
+    fs::remove_file(pair.database()).unwrap();
+    // Of another program.
+    let file = rusqlite::Connection::open(pair.database()).unwrap();
+    file.execute_batch("CREATE TABLE recipes (name TEXT)").unwrap();
+    assert!(refuses(&pair, 2).contains("of another program"));
+    drop(file);
+    fs::remove_file(pair.database()).unwrap();
+    // One of ours, of the future.
+    pair.configure(&busy("BTCUSDT", ""));
+    begins(&pair, "BTCUSDT: leverage 20, cross margin");
+    let accepted = pair.orders();
+    let file = rusqlite::Connection::open(pair.database()).unwrap();
+    file.pragma_update(None, "user_version", 1_000).unwrap();
+    drop(file);
+    pair.configure(&apply);
+    assert!(refuses(&pair, 2).contains("has schema 1000, this program knows up to"));
+    assert_eq!((pair.orders(), pair.leverage()), (accepted, 20), "refused before the first order, and before that");
+}
+
+#[test]
 fn orders_of_a_dead_session_are_ended_and_closed_by_one_that_does_not_trade_their_symbol() {
-    let market = ["--market".to_owned(), "synthetic:BTCUSDT,ETHUSDT".to_owned()];
-    let mut pair = Pair::start_with("starts-strays", &trading("BTCUSDT", ""), &market);
+    let market = ["--market", "synthetic:BTCUSDT,ETHUSDT"];
+    let mut pair = Pair::start_with("starts-strays", &busy("BTCUSDT", ""), &market);
     let mut engine = pair.trade();
     assert!(pair.wait_for_trading(&mut engine, PATIENCE), "{}", pair.said());
     // Dead in the midst of it, with orders that are open and orders whose end is not written down.
     thread::sleep(Duration::from_millis(700));
     engine.kill();
-    let unfinished = "SELECT count(*) FROM orders WHERE state IN ('intended', 'sent', 'unknown', 'open')";
-    assert!(pair.count(unfinished) > 0, "{}", pair.said());
+    assert!(pair.unfinished() > 0, "{}", pair.said());
 
-    pair.configure(&trading("ETHUSDT", ""));
+    pair.configure(&busy("ETHUSDT", ""));
     let mut engine = pair.trade();
     pair.wait_for_session(&mut engine);
     // Before the session begins, not by its stages.
@@ -83,29 +110,4 @@ fn end(engine: &mut Engine) {
     until("it does not end", PATIENCE, || engine.process.try_wait().unwrap());
 }
 
-/// An order for every move of the best prices, with these lines under its symbol.
-fn trading(symbol: &str, lines: &str) -> String {
-    format!("{LIMITS}[[symbol]]\nname = \"{symbol}\"\n{lines}\n{SYMBOL}")
-}
-
-const LIMITS: &str = r#"
-mode = "sim"
-
-[risk]
-orders_ten_seconds = 250
-orders_minute = 1000
-weight_minute = 2000
-quote_age_max = "2s"
-
-"#;
-const SYMBOL: &str = r#"
-strategy = "echo"
-order_notional_max = "500"
-position_notional_max = "150000"
-open_orders_max = 20
-price_band_bps = 100
-
-[symbol.echo]
-away_ticks = 1
-"#;
 const PATIENCE: Duration = Duration::from_secs(120);

@@ -11,10 +11,9 @@ use optiflow_base::decimal::{self, UNITS};
 use optiflow_base::money::{Price, Qty};
 use optiflow_sim::replay::grid::GridConfig;
 use optiflow_sim::replay::queue::QueueModel;
-use toml::de::DeTable;
 
 use super::ConfigError;
-use super::reader::{Reader, Section};
+use super::reader::{self, Reader, Section};
 use super::terms::TermsConfig;
 
 /// What was asked for, by file or by flags; what is absent has a default where it is used.
@@ -201,10 +200,7 @@ pub fn load(path: &Path) -> Result<BacktestConfig, ConfigError> {
 pub fn from_text(path: &Path, text: &str) -> Result<BacktestConfig, ConfigError> {
     let failed = |problems| ConfigError { path: path.to_owned(), problems };
     let text = text.trim_start_matches('\u{feff}');
-    let (table, syntax) = DeTable::parse_recoverable(text);
-    if !syntax.is_empty() {
-        return Err(failed(syntax.iter().map(|error| error.to_string().trim_end().to_owned()).collect()));
-    }
+    let table = reader::tables(text).map_err(failed)?;
     let reader = Reader::new(text);
     let root = reader.root(table.get_ref());
     if !root.has("backtest") {
@@ -346,7 +342,7 @@ mod tests {
     #[test]
     fn every_problem_of_the_table_is_listed() {
         let text = "[backtest]\nqueue = \"fast\"\nlatency = { entry_ns = 1 }\ntick = \"0\"\nmaker_fee = \"1\"\nlots = 1\n[backtest.grid]\nlevels = 0\n";
-        let (table, _) = DeTable::parse_recoverable(text);
+        let table = reader::tables(text).unwrap();
         let reader = Reader::new(text);
         let config = read(reader.root(table.get_ref()).child("backtest"));
         let (problems, _) = reader.finish();

@@ -22,7 +22,6 @@ use optiflow_engine::strategies::scalping_v1::config::ScalpingConfig;
 use optiflow_oms::binance::setup::WantedSettings;
 use optiflow_oms::stage::Countdown;
 use optiflow_risk::TotalLimits;
-use toml::de::DeTable;
 
 use backtest::BacktestConfig;
 use paper::PaperConfig;
@@ -236,15 +235,33 @@ impl Config {
         checked.map_err(|problems| ConfigError { path: path.to_owned(), problems })
     }
 
+    /// Checks of the text of the file at `path` what a command that ends things needs: which exchange, whose keys, which
+    /// database. Problems elsewhere, such as a limit that is missing, must not keep anybody from ending; they come with it.
+    ///
+    /// # Errors
+    /// Every problem of what is needed, with line numbers.
+    pub fn for_ending(path: &Path, text: &str) -> Result<(Config, Vec<String>), ConfigError> {
+        let refused = |problems| ConfigError { path: path.to_owned(), problems };
+        let text = text.trim_start_matches('\u{feff}');
+        let table = reader::tables(text).map_err(refused)?;
+        let needed = Reader::new(text);
+        read_needed(&needed.root(table.get_ref()));
+        let (problems, _) = needed.finish();
+        if !problems.is_empty() {
+            return Err(refused(problems));
+        }
+        let reader = Reader::new(text);
+        let config = read(reader.root(table.get_ref()));
+        check_together(&reader, &config);
+        Ok((config, reader.finish().0))
+    }
+
     /// Checks the text of a file.
     ///
     /// # Errors
     /// Every problem of the text.
     pub fn parse(text: &str) -> Result<Config, Vec<String>> {
-        let (table, syntax) = DeTable::parse_recoverable(text);
-        if !syntax.is_empty() {
-            return Err(syntax.iter().map(|error| reader::syntax(text, error)).collect());
-        }
+        let table = reader::tables(text)?;
         let reader = Reader::new(text);
         let mut config = read(reader.root(table.get_ref()));
         check_together(&reader, &config);
@@ -254,13 +271,27 @@ impl Config {
     }
 }
 
-fn read(root: Section<'_>) -> Config {
-    let mode = match root.choice("mode", None, &["sim", "paper", "testnet", "live"]).as_str() {
+/// What a command that ends things reads.
+fn read_needed(root: &Section<'_>) {
+    let mode = read_mode(root);
+    tables::keys(root, mode);
+    tables::storage(root.child("storage"));
+    if mode == Mode::Sim {
+        tables::sim(root.child("sim"));
+    }
+}
+
+fn read_mode(root: &Section<'_>) -> Mode {
+    match root.choice("mode", None, &["sim", "paper", "testnet", "live"]).as_str() {
         "paper" => Mode::Paper,
         "live" => Mode::Live,
         "testnet" => Mode::Testnet,
         _ => Mode::Sim,
-    };
+    }
+}
+
+fn read(root: Section<'_>) -> Config {
+    let mode = read_mode(&root);
     let run_for = root.has("run_for").then(|| root.span("run_for", None, tables::seconds(1)..=tables::seconds(YEAR_S)));
     let config = Config {
         mode,
@@ -285,28 +316,69 @@ fn check_together(reader: &Reader<'_>, config: &Config) {
         reader.problem("symbol: nothing to trade; add a [[symbol]] table".to_owned());
     }
     for (index, symbol) in config.symbols.iter().enumerate() {
-        if config.symbols[..index].iter().any(|other| other.name == symbol.name) {
-            reader.problem(format!("symbol[{index}].name: {} is configured twice", symbol.name));
+        let field = |name: &str| format!("symbol[{index}].{name}");
+        let name = symbol.name.as_str();
+        if !name.is_empty() && config.symbols[..index].iter().any(|other| other.name == symbol.name) {
+            reader.problem(format!("{}: {name} is configured twice; leave one table out", field("name")));
         }
-        if symbol.order_notional_max > symbol.position_notional_max {
-            reader.problem(format!(
-                "symbol[{index}].order_notional_max: {} exceeds position_notional_max {}",
-                symbol.order_notional_max, symbol.position_notional_max
-            ));
+        let (order, position) = (symbol.order_notional_max, symbol.position_notional_max);
+        if order > position {
+            let text = format!("{order} exceeds position_notional_max {position}; lower it");
+            reader.contradiction(&[&field("order_notional_max"), &field("position_notional_max")], text);
         }
     }
     if config.risk.total.is_none() && config.symbols.len() > 1 {
         let text = "risk: several symbols have limits together; write total_notional_max and total_open_orders_max";
         reader.problem(text.to_owned());
     }
-    let fault = config.oms.countdown.fault(config.symbols.len(), config.risk.weight_minute);
-    if let Some(fault) = fault.filter(|_| config.risk.weight_minute > 0) {
-        reader.problem(format!("oms.heartbeat, oms.countdown: {fault}"));
+    let RiskSettings { orders_ten_seconds: ten_seconds, orders_minute: minute, weight_minute, .. } = config.risk;
+    if let Some(fault) = config.oms.countdown.fault(config.symbols.len(), weight_minute) {
+        reader.contradiction(&["oms.heartbeat", "oms.countdown", "risk.weight_minute"], fault);
     }
-    if config.risk.orders_ten_seconds > config.risk.orders_minute {
-        reader.problem("risk.orders_ten_seconds: exceeds orders_minute".to_owned());
+    if ten_seconds > minute {
+        let text = format!("{ten_seconds} exceeds orders_minute {minute}; lower it");
+        reader.contradiction(&["risk.orders_ten_seconds", "risk.orders_minute"], text);
     }
 }
 
 /// Longest run, s.
 const YEAR_S: u64 = 366 * 24 * 3_600;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DEMO: &str = include_str!("../../../configs/demo.toml");
+
+    #[test]
+    fn a_mistake_keeps_nobody_from_ending_unless_it_is_about_where_to_end() {
+        let ending = |text: &str| Config::for_ending(Path::new("a.toml"), text);
+        assert!(ending(DEMO).unwrap().1.is_empty());
+        let broken = DEMO.replace("orders_minute = 600", "orders_minte = 600").replace("\"500\"", "500.5");
+        let (config, elsewhere) = ending(&broken).unwrap();
+        assert_eq!((config.mode, config.storage.path), (Mode::Sim, PathBuf::from("trading_log.db")));
+        assert_eq!(elsewhere, Config::parse(&broken).unwrap_err(), "they are told all the same");
+        assert_eq!(elsewhere.len(), 3, "{elsewhere:?}");
+        for (from, to, says) in [
+            ("mode = \"sim\"", "mode = \"simm\"", "none of sim"),
+            ("mode = \"sim\"", "mode = \"live\"", "keys.secret_file: missing"),
+            ("path = \"trading_log.db\"", "pfad = \"trading_log.db\"", "storage.pfad: unknown key"),
+            ("seed = 7", "seed =", "line "),
+        ] {
+            assert!(ending(&DEMO.replace(from, to)).unwrap_err().to_string().contains(says), "{to}");
+        }
+    }
+
+    #[test]
+    fn limits_that_contradict_each_other_are_told_with_their_values() {
+        let text = DEMO.replace("orders_minute = 600", "orders_minute = 60").replace("\"600\"", "\"60\"");
+        let problems = Config::parse(&text).unwrap_err();
+        assert_eq!(
+            problems,
+            [
+                "symbol[0].order_notional_max: 500 exceeds position_notional_max 60; lower it",
+                "risk.orders_ten_seconds: 100 exceeds orders_minute 60; lower it"
+            ]
+        );
+    }
+}

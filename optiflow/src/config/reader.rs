@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use optiflow_base::money::Notional;
+use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 /// The whole file: where problems and effective values gather.
@@ -43,6 +44,15 @@ impl<'a> Reader<'a> {
         self.problems.borrow_mut().push(text);
     }
 
+    /// Adds a problem that `fields` have with each other: the first is named. Where one could not be read, that is told
+    /// already, and what stands in for it contradicts nothing.
+    pub fn contradiction(&self, fields: &[&str], text: impl Display) {
+        let effective = self.effective.borrow();
+        if fields.iter().all(|field| effective.iter().any(|(name, _)| name == field)) {
+            self.problem(format!("{}: {text}", fields[0]));
+        }
+    }
+
     /// Every problem found, in file order as read; and every effective value.
     pub fn finish(self) -> (Vec<String>, Vec<(String, String)>) {
         (self.problems.into_inner(), self.effective.into_inner())
@@ -53,10 +63,18 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// A mistake in the syntax: where and what, without the line itself, in which somebody may have written a key.
-pub fn syntax(text: &str, error: &toml::de::Error) -> String {
-    let line = error.span().map_or(1, |span| Reader::new(text).line(span.start));
-    format!("line {line}: {}", error.message())
+/// Text → tables, or every mistake in the syntax: where and what, without the line itself, in which somebody may have
+/// written a key.
+///
+/// # Errors
+/// As it says.
+pub fn tables(text: &str) -> Result<Spanned<DeTable<'_>>, Vec<String>> {
+    let (tables, mistakes) = DeTable::parse_recoverable(text);
+    let told = |error: &toml::de::Error| {
+        let line = error.span().map_or(1, |span| Reader::new(text).line(span.start));
+        format!("line {line}: {}", error.message())
+    };
+    if mistakes.is_empty() { Ok(tables) } else { Err(mistakes.iter().map(told).collect()) }
 }
 
 impl<'a> Section<'a> {
@@ -121,7 +139,7 @@ impl<'a> Section<'a> {
             let text = value.as_str().or(value.as_integer().map(|int| int.as_str()));
             let text = text.ok_or("write amounts as text, such as \"250.5\"")?;
             let amount: Notional = text.parse().map_err(|error| format!("{text:?} {error}"))?;
-            if amount > Notional::ZERO { Ok(amount) } else { Err("must be above zero".to_owned()) }
+            if amount > Notional::ZERO { Ok(amount) } else { Err(format!("{text:?} must be above zero")) }
         });
         parsed.unwrap_or_default()
     }
@@ -131,7 +149,10 @@ impl<'a> Section<'a> {
         let parsed = self.field(key, default.map(Span), |value| {
             let text = value.as_str().ok_or("expected a duration such as \"60s\"")?;
             let span = parse_duration(text)?;
-            if range.contains(&span) { Ok(Span(span)) } else { Err(format!("must be within {range:?}")) }
+            if range.contains(&span) {
+                return Ok(Span(span));
+            }
+            Err(format!("{text:?} is outside {:?} to {:?}", range.start(), range.end()))
         });
         parsed.map(|span| span.0).or(default).unwrap_or(*range.start())
     }
@@ -285,7 +306,7 @@ mod tests {
 
     #[test]
     fn every_problem_is_listed_with_its_line() {
-        let text = "a = 11\nb = \"x\"\ntypo = 1\nc = 1.5\n[d]\ne = \"6 s\"\n";
+        let text = "a = 11\nb = \"x\"\ntypo = 1\nc = 1.5\n[d]\ne = \"6 s\"\nf = \"1m\"\ng = 0\n";
         let found = problems(text, |root| {
             root.int("a", None, 0..=10);
             root.flag("b", None);
@@ -293,6 +314,8 @@ mod tests {
             root.int("missing", None, 0..=1);
             let d = root.child("d");
             d.span("e", None, Duration::ZERO..=Duration::from_secs(9));
+            d.span("f", None, Duration::ZERO..=Duration::from_secs(9));
+            d.amount("g", None);
             d.end();
         });
         let expected = [
@@ -301,6 +324,8 @@ mod tests {
             "line 4: c: write amounts as text, such as \"250.5\"",
             "missing: missing; it has no default",
             "line 6: d.e: \"6 s\" is no duration: write a whole number and ms, s, m or h",
+            "line 7: d.f: \"1m\" is outside 0ns to 9s",
+            "line 8: d.g: \"0\" must be above zero",
             "line 3: typo: unknown key; known here: a, b, c, missing, d",
         ];
         assert_eq!(found, expected);

@@ -1,4 +1,6 @@
-//! The command `exchange`: starts the exchange, says where it listens, waits for SIGINT or SIGTERM, says what happened.
+//! The command `exchange`: starts the exchange, says where it listens, waits to be told to stop, says what happened.
+//!
+//! SIGINT, SIGTERM and a closed terminal (SIGHUP) stop it: a temporary folder of keys goes with it.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -10,7 +12,7 @@ use optiflow_base::placement;
 use optiflow_sim::binance::faults::Faults;
 use serde::Serialize;
 use serde_json::{Value, json};
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use super::{ExchangeError, ExchangeOptions, Ledger, MarketEnd, Report, Running, faults, start_on};
 use crate::cli::ExchangeArgs;
@@ -21,7 +23,7 @@ pub fn run(args: &ExchangeArgs) -> ExitCode {
     match options(args).and_then(|options| serve(options, args.reaction.as_deref(), args.json)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            say(format_args!("error: {error}"));
+            say(format_args!("optiflow exchange: {error}"));
             ExitCode::from(if is_usage(&error) { 2 } else { 1 })
         }
     }
@@ -41,13 +43,13 @@ fn options(args: &ExchangeArgs) -> Result<ExchangeOptions, ExchangeError> {
     })
 }
 
-/// Serves until SIGINT or SIGTERM; writes reaction times to `reaction` where they are measured.
+/// Serves until a signal says stop; writes reaction times to `reaction` where they are measured.
 ///
 /// # Errors
 /// When the exchange cannot be started, ends by itself, or what it measured cannot be written.
 pub fn serve(options: ExchangeOptions, reaction: Option<&Path>, json: bool) -> Result<(), ExchangeError> {
     let stop = Arc::new(AtomicBool::new(false));
-    for signal in [SIGINT, SIGTERM] {
+    for signal in [SIGHUP, SIGINT, SIGTERM] {
         signal_hook::flag::register(signal, stop.clone()).map_err(ExchangeError::Signals)?;
     }
     // A file that cannot be written is better known before the measurement than after it.

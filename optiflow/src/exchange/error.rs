@@ -69,7 +69,7 @@ impl fmt::Display for ExchangeError {
             ExchangeError::Certificate(error) => write!(f, "making test keys and certificates: {error}"),
             ExchangeError::Thread(error) => write!(f, "starting the exchange's thread: {error}"),
             ExchangeError::Pin(error) => write!(f, "pinning the exchange's thread: {error}"),
-            ExchangeError::Signals(error) => write!(f, "catching SIGINT and SIGTERM: {error}"),
+            ExchangeError::Signals(error) => write!(f, "listening for signals: {error}"),
             ExchangeError::Died => f.write_str("the exchange's thread ended by itself; its message is above"),
         }
     }

@@ -8,9 +8,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use optiflow_sim::binance::faults::{Fault, Faults, RATE_ONE, Rule};
-use toml::de::DeTable;
 
-use crate::config::reader::{Reader, Section};
+use crate::config::reader::{self, Reader, Section};
 
 /// Reads a file of faults; a file without a seed takes `seed`.
 ///
@@ -23,10 +22,7 @@ pub fn load(path: &Path, seed: u64) -> Result<Faults, FaultsError> {
 }
 
 fn parse(text: &str, seed: u64) -> Result<Faults, Vec<String>> {
-    let (table, syntax) = DeTable::parse_recoverable(text);
-    if !syntax.is_empty() {
-        return Err(syntax.iter().map(|error| error.to_string().trim_end().to_owned()).collect());
-    }
+    let table = reader::tables(text)?;
     let reader = Reader::new(text);
     let root = reader.root(table.get_ref());
     let default = i64::try_from(seed).unwrap_or(i64::MAX);

@@ -13,7 +13,7 @@ use indicatif::ProgressBar;
 use optiflow_base::clock::RealClock;
 use optiflow_base::stage::Progress;
 use serde_json::json;
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use super::place::Place;
 use super::recorder::Recorder;
@@ -59,7 +59,7 @@ fn record(args: &RecordArgs) -> Result<(Tally, &'static str), Problem> {
     let config = Config::load(&args.config).map_err(|error| Problem::Usage(error.to_string()))?;
     let place = Place::of(&config, args.exchange.as_deref())?;
     let stop = Arc::new(AtomicBool::new(false));
-    for signal in [SIGINT, SIGTERM] {
+    for signal in [SIGHUP, SIGINT, SIGTERM] {
         let registered = signal_hook::flag::register(signal, stop.clone());
         registered.map_err(|error| Problem::Failed(format!("listening for signals: {error}")))?;
     }

@@ -4,27 +4,11 @@
 //! Amounts are exact. All times of one run are on the trader's clock and never go back, except what the exchange says
 //! of itself (`exchange_ns`).
 
+pub use optiflow_backtest::stages::observer::Best;
 use optiflow_base::ids::SymbolId;
 use optiflow_base::money::{Notional, Price, Qty, Side};
 use optiflow_base::order::{OrderKind, TimeInForce};
 pub use optiflow_sim::replay::orders::{Reason, Status, Tells};
-
-/// The best prices as the trader sees them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Best {
-    /// Highest bid.
-    pub bid: Price,
-    /// Lowest ask.
-    pub ask: Price,
-}
-
-impl Best {
-    /// Half way between.
-    pub const fn mid(&self) -> Price {
-        let (bid, ask) = (self.bid.units(), self.ask.units());
-        Price::from_units(bid + (ask - bid) / 2)
-    }
-}
 
 /// One answer about an order, at the time it was seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,30 +4,25 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use optiflow_base::clock::RealClock;
 use optiflow_base::ids::OrderId;
 use optiflow_base::rest::{Auth, Method, RestCall, RestReply};
-use optiflow_base::secret::Secret;
 use optiflow_oms::binance::rest::RestClient;
-use optiflow_oms::binance::sign::ApiKey;
-use optiflow_oms::time::ExchangeTime;
-use optiflow_wire::tls::Roots;
 use serde_json::Value;
 
-use crate::support::{Folder, root};
+use crate::exchange::Exchange;
+use crate::support::{Folder, LOOK_EVERY, program, root, until};
 
 /// Trade id → client order id, side, price, quantity.
 pub type Fills = BTreeMap<i64, String>;
 
 /// `optiflow exchange` as a process, a client of it, and where the engine keeps its database.
 pub struct Pair {
-    process: Child,
-    line: PathBuf,
+    exchange: Exchange,
     client: RestClient,
     clock: RealClock,
     folder: Folder,
@@ -42,28 +37,17 @@ pub struct Engine {
 
 impl Pair {
     pub fn start(name: &str, configuration: &str, faults: Option<&Path>) -> Pair {
-        let faults = faults.map(|faults| ["--faults".to_owned(), faults.display().to_string()]);
-        Pair::start_with(name, configuration, faults.as_ref().map_or(&[], |faults| &faults[..]))
+        let faults = faults.map(|faults| faults.display().to_string());
+        let args = faults.as_ref().map(|faults| ["--faults", faults]);
+        Pair::start_with(name, configuration, args.as_ref().map_or(&[], |args| &args[..]))
     }
 
     /// The same, with such arguments of the exchange.
-    pub fn start_with(name: &str, configuration: &str, args: &[String]) -> Pair {
+    pub fn start_with(name: &str, configuration: &str, args: &[&str]) -> Pair {
         let folder = Folder::new(name);
         fs::write(folder.path("engine.toml"), configuration).unwrap();
-        let line = PathBuf::from(folder.path("exchange.json"));
-        let mut command = Command::new(program());
-        command.args(["exchange", "--json", "--folder", &folder.path("keys")]);
-        command.args(args);
-        let process = command.stdout(File::create(&line).unwrap()).spawn().unwrap();
-        until("the exchange does not listen", Duration::from_secs(20), || {
-            fs::read_to_string(&line).unwrap().contains('\n').then_some(())
-        });
-        let said: Value = serde_json::from_str(&fs::read_to_string(&line).unwrap()).unwrap();
-        let text = |field: &str| said[field].as_str().unwrap().to_owned();
-        let key = ApiKey::hmac(&text("api_key"), &Secret::new(text("api_secret").into_bytes())).unwrap();
-        let roots = Roots::CaFile(text("ca_file").into());
-        let client = RestClient::new(&text("rest"), &roots, Some(Arc::new(key)), ExchangeTime::new()).unwrap();
-        Pair { process, line, client, clock: RealClock::new(), folder }
+        let exchange = Exchange::start(&folder, args);
+        Pair { client: exchange.client(), exchange, clock: RealClock::new(), folder }
     }
 
     /// The engine's next life is configured so.
@@ -80,7 +64,7 @@ impl Pair {
         let mut command = Command::new(program());
         command.args(["trade", "--config", &self.folder.path("engine.toml"), "--for", "3600s", "--json"]);
         command.args(["--db", &self.database(), "--exchange"]);
-        command.arg(&self.line).current_dir(root()).stdout(error.try_clone().unwrap()).stderr(error);
+        command.arg(&self.exchange.line).current_dir(root()).stdout(error.try_clone().unwrap()).stderr(error);
         let began = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos();
         let began = i64::try_from(began).unwrap();
         Engine { process: command.stdin(Stdio::null()).spawn().unwrap(), began }
@@ -96,6 +80,11 @@ impl Pair {
     pub fn count(&self, sql: &str) -> i64 {
         let connection = rusqlite::Connection::open(self.database()).unwrap();
         connection.query_row(sql, [], |row| row.get(0)).unwrap()
+    }
+
+    /// Orders that have not come to their end, by the database.
+    pub fn unfinished(&self) -> i64 {
+        self.count("SELECT count(*) FROM orders WHERE state IN ('intended', 'sent', 'unknown', 'open')")
     }
 
     /// Waits until the engine has written down that a session of its own began.
@@ -137,6 +126,16 @@ impl Pair {
     pub fn open(&mut self) -> Vec<String> {
         let rows = self.ask("/fapi/v1/openOrders", "symbol=BTCUSDT");
         rows.as_array().unwrap().iter().map(|row| row["clientOrderId"].as_str().unwrap().to_owned()).collect()
+    }
+
+    /// How many orders the exchange has ever accepted.
+    pub fn orders(&mut self) -> usize {
+        self.all("/fapi/v1/allOrders", "orderId").len()
+    }
+
+    /// The account's leverage.
+    pub fn leverage(&mut self) -> u64 {
+        self.ask("/fapi/v1/symbolConfig", "symbol=BTCUSDT")[0]["leverage"].as_u64().unwrap()
     }
 
     /// Open orders of sessions before the newest.
@@ -218,14 +217,18 @@ impl Pair {
     /// The end of what the engines said.
     pub fn said(&self) -> String {
         let said = fs::read_to_string(self.folder.path("trade.txt")).unwrap_or_default();
-        let notices = rusqlite::Connection::open(self.database()).ok().map(|connection| {
-            let sql = "SELECT room || ': ' || what || ' ' || value FROM notices ORDER BY id DESC LIMIT 60";
-            let mut statement = connection.prepare(sql).unwrap();
-            let rows = statement.query_map([], |row| row.get::<_, String>(0)).unwrap();
-            rows.map(Result::unwrap).collect::<Vec<_>>().join("\n")
-        });
+        let notices = self.notices().unwrap_or_default();
         let tail = said.chars().rev().take(4_000).collect::<String>().chars().rev().collect::<String>();
-        format!("{tail}\n{}", notices.unwrap_or_default())
+        format!("{tail}\n{}", notices.join("\n"))
+    }
+
+    /// The last notices; an error where the file is no database of ours.
+    fn notices(&self) -> rusqlite::Result<Vec<String>> {
+        let connection = rusqlite::Connection::open(self.database())?;
+        let sql = "SELECT room || ': ' || what || ' ' || value FROM notices ORDER BY id DESC LIMIT 60";
+        let mut statement = connection.prepare(sql)?;
+        let rows = statement.query_map([], |row| row.get::<_, String>(0))?;
+        rows.collect()
     }
 }
 
@@ -252,29 +255,31 @@ impl Drop for Engine {
     }
 }
 
-impl Drop for Pair {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
+/// An order for every move of the best prices of `symbol`, one tick away: orders are on their way at most instants, and
+/// some trade. With these lines in the symbol's table; other tables may follow.
+pub fn busy(symbol: &str, lines: &str) -> String {
+    format!("{LIMITS}[[symbol]]\nname = \"{symbol}\"\n{lines}\n{SYMBOL}")
 }
 
-/// Looks again and again until there is something to see.
-pub fn until<T>(or: &str, patience: Duration, mut look: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + patience;
-    loop {
-        if let Some(seen) = look() {
-            return seen;
-        }
-        assert!(Instant::now() < deadline, "{or}");
-        std::thread::sleep(LOOK_EVERY);
-    }
-}
+const LIMITS: &str = r#"
+mode = "sim"
 
-fn program() -> PathBuf {
-    std::env::var_os("OPTIFLOW_DEATHS_PROGRAM").map_or_else(|| env!("CARGO_BIN_EXE_optiflow").into(), PathBuf::from)
-}
+[risk]
+orders_ten_seconds = 250
+orders_minute = 1000
+weight_minute = 2000
+quote_age_max = "2s"
 
+"#;
+const SYMBOL: &str = r#"
+strategy = "echo"
+order_notional_max = "500"
+position_notional_max = "150000"
+open_orders_max = 20
+price_band_bps = 100
+
+[symbol.echo]
+away_ticks = 1
+"#;
 /// Request weight in a minute.
 pub const WEIGHT_MINUTE: u32 = 2_400;
-const LOOK_EVERY: Duration = Duration::from_millis(20);

@@ -6,6 +6,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -22,9 +23,14 @@ impl Said {
     }
 }
 
+/// The program; `OPTIFLOW_DEATHS_PROGRAM` names another build of it.
+pub fn program() -> PathBuf {
+    std::env::var_os("OPTIFLOW_DEATHS_PROGRAM").map_or_else(|| env!("CARGO_BIN_EXE_optiflow").into(), PathBuf::from)
+}
+
 /// Runs the program.
 pub fn optiflow(args: &[&str]) -> Said {
-    let output = Command::new(env!("CARGO_BIN_EXE_optiflow")).args(args).output().unwrap();
+    let output = Command::new(program()).args(args).output().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     Said { code: output.status.code().unwrap(), out: text(output.stdout), err: text(output.stderr) }
 }
@@ -40,9 +46,40 @@ pub fn shared(folder: &str) -> Option<PathBuf> {
     None
 }
 
+/// Looks again and again until there is something to see.
+pub fn until<T>(or: &str, patience: Duration, mut look: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + patience;
+    loop {
+        if let Some(seen) = look() {
+            return seen;
+        }
+        assert!(Instant::now() < deadline, "{or}");
+        std::thread::sleep(LOOK_EVERY);
+    }
+}
+
 /// The checkout.
 pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize().unwrap()
+}
+
+/// An array of the peer: rows of event, exchange's and our time, price and quantity as the bits of their numbers.
+pub fn array(rows: &[[u64; 5]]) -> Vec<u8> {
+    let fields = [("ev", "<u8"), ("exch_ts", "<i8"), ("local_ts", "<i8"), ("px", "<f8"), ("qty", "<f8")];
+    let rest = [("order_id", "<u8"), ("ival", "<i8"), ("fval", "<f8")];
+    let names: Vec<String> = fields.iter().chain(&rest).map(|(name, kind)| format!("('{name}', '{kind}')")).collect();
+    let header = format!("{{'descr': [{}], 'fortran_order': False, 'shape': ({},), }}", names.join(", "), rows.len());
+    let header = format!("{header:<501}\n");
+    let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
+    bytes.extend(u16::try_from(header.len()).unwrap().to_le_bytes());
+    bytes.extend(header.as_bytes());
+    bytes.extend(rows.iter().flat_map(|row| row.iter().chain(&[0; 3])).flat_map(|word| word.to_le_bytes()));
+    bytes
+}
+
+/// Puts the demo's configuration into the folder, as `demo.toml`.
+pub fn demo(folder: &Folder) {
+    fs::copy(root().join("configs/demo.toml"), folder.path("demo.toml")).unwrap();
 }
 
 /// A folder that goes when the test ends, unless the test fails: then it tells more.
@@ -69,3 +106,6 @@ impl Drop for Folder {
         }
     }
 }
+
+/// How often something is looked at that must come.
+pub const LOOK_EVERY: Duration = Duration::from_millis(20);

@@ -35,7 +35,7 @@ impl<'a> Onlooker<'a> {
     fn see(&mut self, standing: &Standing<'_>) {
         self.looked = standing.at;
         for (symbol, id) in standing.symbols.iter().zip(0..) {
-            self.tape.collector().look(optiflow_base::ids::SymbolId(id), symbol.best.map(best));
+            self.tape.collector().look(optiflow_base::ids::SymbolId(id), symbol.best);
         }
         self.tape.collector().settle(time(standing.at));
     }
@@ -76,7 +76,7 @@ impl Observer for Onlooker<'_> {
             requested_ns: time(answer.requested),
             exchange_ns: time(answer.exch),
             local_ns: time(answer.local),
-            best: answer.best.map(best),
+            best: answer.best,
         };
         self.tape.order(&line, (answer.exec_price, answer.exec_qty, answer.maker));
     }
@@ -97,9 +97,9 @@ impl Observer for Onlooker<'_> {
         });
     }
 
-    fn decided(&mut self, intent: &Intent, now_best: Option<Best>) {
+    fn decided(&mut self, intent: &Intent, best: Option<Best>) {
         let at = time(intent.decided);
-        self.tape.collector().look(intent.symbol, now_best.map(best));
+        self.tape.collector().look(intent.symbol, best);
         self.tape.collector().decided(intent.symbol, at);
     }
 
@@ -135,10 +135,6 @@ impl Observer for Onlooker<'_> {
 fn words_of(symbol: &SymbolStanding) -> Option<words::Standing> {
     let SymbolStanding { mid, position, balance, fees, funding, .. } = *symbol;
     Some(words::Standing::new(mid?, position, balance, fees, Some(funding)))
-}
-
-const fn best(best: Best) -> words::Best {
-    words::Best { bid: best.bid, ask: best.ask }
 }
 
 fn time(at: Nanos) -> i64 {
