@@ -120,9 +120,8 @@ impl FarEnd {
             let conn = ConnId(self.next);
             self.next += 1;
             let upgrade = Upgrade { exchange: self.exchange.clone(), conn, now };
-            let peer = self
-                .line(pipe)
-                .map_or(Peer::Gone, |line| greeted(accept_hdr_with_config(line, upgrade, Some(config()))));
+            let Some(line) = self.line(pipe) else { continue };
+            let peer = greeted(&self.exchange, conn, accept_hdr_with_config(line, upgrade, Some(config())));
             self.peers.push((conn, peer));
         }
         for (conn, peer) in self.peers.iter_mut().filter(|(_, peer)| !peer.is_at_rest()) {
@@ -196,18 +195,26 @@ impl FarEnd {
     }
 }
 
-fn greeted(result: Result<WebSocket<Line>, HandshakeError<ServerHandshake<Line, Upgrade>>>) -> Peer {
+fn greeted(
+    exchange: &RefCell<Exchange>,
+    conn: ConnId,
+    result: Result<WebSocket<Line>, HandshakeError<ServerHandshake<Line, Upgrade>>>,
+) -> Peer {
     match result {
         Ok(socket) => Peer::Up(Box::new(socket)),
         Err(HandshakeError::Interrupted(handshake)) => Peer::Greeting(Box::new(handshake)),
-        Err(HandshakeError::Failure(_)) => Peer::Gone,
+        Err(HandshakeError::Failure(_)) => {
+            // It may have been let in before its pipe broke under the answer.
+            exchange.borrow_mut().closed(conn);
+            Peer::Gone
+        }
     }
 }
 
 fn read(exchange: &Rc<RefCell<Exchange>>, seam: Option<&SharedSeam>, conn: ConnId, peer: Peer, now: Nanos) -> Peer {
     let mut socket = match peer {
         Peer::Up(socket) => socket,
-        Peer::Greeting(handshake) => return greeted(handshake.handshake()),
+        Peer::Greeting(handshake) => return greeted(exchange, conn, handshake.handshake()),
         Peer::Gone => return Peer::Gone,
     };
     loop {

@@ -15,4 +15,5 @@ pub mod listing;
 pub mod seam;
 pub mod seeds;
 pub mod stages;
+pub mod usual;
 pub mod world;

@@ -36,7 +36,11 @@ fn worlds_that_once_broke_a_rule_keep_them_all() {
     for line in KEPT.lines().filter(|line| !line.trim_start().starts_with('#') && !line.trim().is_empty()) {
         let (seed, minutes) = line.trim().split_once(' ').unwrap();
         let minutes: u32 = minutes.trim().parse().unwrap();
-        live(seed.parse().unwrap(), MINUTE * minutes).unwrap_or_else(|broken| panic!("{}", told(&broken)));
+        let plan = Plan::drawn(seed.parse().unwrap(), MINUTE * minutes);
+        // The oldest broke their rules when no world was quiet.
+        for plan in [plan.clone().bustling(), plan] {
+            run(&plan, None).unwrap_or_else(|broken| panic!("{}", told(&broken)));
+        }
     }
 }
 

@@ -1,9 +1,11 @@
 //! Tick to order on one thread: TLS record bytes in memory → sealed order record in memory, no system calls.
 //!
-//! Prints p50 and p99 of our stages and of the plain library stack, of the whole way and of its last part alone (from the
-//! approved intent, or the plain stack's decision, to the sealed record), and the ratio of medians over the rounds with its
-//! spread: with a key that signs the logon only, and with one that signs every order. All alternate order by order, and before each the simulated exchange does its own work: caches are as
-//! cold as they are for both when ticks are milliseconds apart. Absolute times are this machine's; quote the ratio.
+//! Prints p50 and p99 of our stages and of the plain library stack, of the whole way and of its last part alone (from
+//! the approved intent, or the plain stack's decision, to the sealed record), and the ratio of medians over the rounds
+//! with its spread: with a key that signs the logon only, and with one that signs every order. All alternate order by
+//! order, and before each the simulated exchange does its own work: caches are as cold as they are for both when ticks are
+//! milliseconds apart. Once a millisecond the oms rehearses an order, here as it does live: that is part of what is
+//! measured. Absolute times are this machine's; quote the ratio.
 
 #![allow(clippy::unwrap_used)] // A bench has nobody to report to.
 

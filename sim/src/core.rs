@@ -268,6 +268,11 @@ impl Core {
         self.orders.fills().filter(|fill| symbol.is_none_or(|symbol| fill.symbol == symbol)).collect()
     }
 
+    /// How often orders and fills changed: as long as it stands, so do they and what is held.
+    pub const fn changes(&self) -> u64 {
+        self.orders.changes()
+    }
+
     /// How much of the orders and fills is no longer remembered.
     pub const fn forgotten(&self) -> Forgotten {
         self.orders.forgotten()

@@ -20,6 +20,8 @@ pub struct Door {
     /// What was seen there.
     pub manners: Manners,
     bug: Option<Bug>,
+    /// Did our process ask for anything, or was it answered, since somebody last looked here?
+    pub is_astir: bool,
     /// Has the process been told to stop?
     pub is_stopping: bool,
     /// Frames that leave later or once more, and when.
@@ -83,6 +85,7 @@ impl Door {
 
 impl Seam for Door {
     fn call(&mut self, now: Nanos, call: &RestCall) -> Passage {
+        self.is_astir = true;
         self.manners.asks(now, call.path);
         let cancels = call.method == Method::Delete;
         let lists = call.path == OPEN_ORDERS;
@@ -109,6 +112,7 @@ impl Seam for Door {
     }
 
     fn reply(&mut self, now: Nanos, reply: &mut RestReply) {
+        self.is_astir = true;
         self.manners.told(now, reply);
         if self.has(Bug::BanIgnored) {
             reply.usage.blocked_until = None;
@@ -132,6 +136,7 @@ impl Seam for Door {
     }
 
     fn frame_in(&mut self, now: Nanos, conn: ConnId, text: &str) -> bool {
+        self.is_astir = true;
         let Some(method) = text.split("\"method\":\"").nth(1).and_then(|rest| rest.split('"').next()) else {
             return true;
         };

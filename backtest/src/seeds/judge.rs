@@ -17,13 +17,18 @@ impl Session<'_> {
     pub(super) fn hear(&mut self) -> Result<(), String> {
         let Session { world, lives, trail, clock, database, .. } = self;
         let Some(watch) = lives.last_mut() else { return Ok(()) };
+        let mut is_told = false;
         for event in world.log.drain(..) {
             if is_telling(&event) {
+                is_told = true;
                 trail.truncate(TRAIL_LEN - 1);
-                trail.push_front(format!("{:.6} {event:?}", clock.now().since(lab::START) as f64 / 1e9));
+                trail.push_front((clock.now(), event));
             }
             database.log(&event)?;
             watch.hear(&event)?;
+        }
+        if is_told {
+            self.stir();
         }
         Ok(())
     }
@@ -51,10 +56,7 @@ impl Session<'_> {
             }
         }
         if is_second {
-            truth::none_disowned(core, self.watch())?;
-            truth::at_most_once(core, &self.lives)?;
-            truth::nothing_invented(core, self.watch())?;
-            ledger::adds_up(core, lab::WALLET, self.watch())?;
+            self.compared_of.compare(core, &self.lives)?;
             self.nothing_opened()?;
             self.compared = now;
         }
@@ -80,10 +82,13 @@ impl Session<'_> {
     }
 
     /// What is held and ordered keeps its limits, as the exchange has it and as we know it.
-    fn bounded(&self) -> Result<(), String> {
-        let exchange = self.exchange.borrow();
-        self.bound.check(exchange.core())?;
-        ledger::bounded_with_unknowns(exchange.core(), self.watch(), &self.bound)
+    fn bounded(&mut self) -> Result<(), String> {
+        let exchange = self.exchange.clone();
+        let exchange = exchange.borrow();
+        if self.stakes.count(exchange.core(), &self.lives) {
+            self.stir();
+        }
+        self.stakes.keep(&self.bound, exchange.core())
     }
 
     /// Since the kill by command, and what was on its way then, nothing that opens a position was accepted.

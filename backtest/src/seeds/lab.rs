@@ -75,7 +75,8 @@ pub struct Birth<'a> {
 /// # Errors
 /// When the synthetic market cannot be opened.
 pub fn exchange(plan: &Plan) -> Result<Exchange, String> {
-    let source = market::open(MARKETS[usize::from(plan.symbols > 1)], plan.seed).map_err(|error| error.to_string())?;
+    let market = format!("{}@{}", MARKETS[usize::from(plan.symbols > 1)], plan.market_rate);
+    let source = market::open(&market, plan.seed).map_err(|error| error.to_string())?;
     let core = CoreConfig {
         listings: source.listings().to_vec(),
         wallet: WALLET,
@@ -165,14 +166,11 @@ fn rooms(
         limits: Limits::market().sharing(&attempts),
         seed,
     };
-    let traded = |one: &Instrument| EngineSymbol {
-        instrument: *one,
-        strategy: Box::new(Restless::new(
-            seed.rotate_left(one.symbol.0.into()),
-            plan.pace,
-            plan.modifies,
-            slip.clone(),
-        )),
+    let traded = |one: &Instrument| {
+        let seed = seed.rotate_left(one.symbol.0.into());
+        let restless = Restless::new(seed, plan.pace, plan.modifies, slip.clone());
+        let restless = if plan.market_rate < 1.0 { restless.hasty() } else { restless };
+        EngineSymbol { instrument: *one, strategy: Box::new(restless) }
     };
     let limited = |one: &Instrument| RiskSymbol {
         instrument: *one,

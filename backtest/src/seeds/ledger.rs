@@ -10,7 +10,7 @@ use optiflow_sim::core::Core;
 use optiflow_sim::core::orders::Forgotten;
 use optiflow_sim::words::Fill;
 
-use super::truth::{self, Bound, Stake};
+use super::truth::{self, Stake};
 use super::watch::{ToldFill, Watch};
 
 /// The exchange's position and wallet are what its fills come to, and we were told the price, quantity and fee of each.
@@ -100,28 +100,23 @@ pub fn same_book(core: &Core, symbol: usize, ours: &Book) -> Result<bool, String
     Ok(true)
 }
 
-/// The worst that may come of what this life has ordered, with everything counted whose end is not told: what is on its
+/// What a symbol may come to by what this life has ordered, with everything counted whose end is not told: what is on its
 /// way, what is open, what a modify may add, and what nobody knows the fate of.
-///
-/// # Errors
-/// When it is more than `bound` allows.
-pub fn bounded_with_unknowns(core: &Core, life: &Watch, bound: &Bound) -> Result<(), String> {
-    bound.holds(core, |symbol| {
-        let mut stake = Stake { held: core.position(symbol).qty, ..Stake::default() };
-        for (id, told) in life.live() {
-            let wanted = life.intents.get(&id).filter(|wanted| wanted.symbol.index() == symbol);
-            let Some(intent) = wanted.map(|wanted| wanted.order).filter(|order| !order.reduce_only) else { continue };
-            let left = match truth::order_of(core, id) {
-                // What it filled is in the position already; what it can no longer fill is over, told or not.
-                Some(order) if order.status.is_open() => life.most(id, order.placed.qty) - order.filled,
-                Some(_) => continue,
-                None => life.most(id, intent.qty),
-            };
-            stake.add(intent.side, left);
-            stake.unknown += usize::from(told.unknown);
-        }
-        stake
-    })
+pub fn open_or_unknown(core: &Core, life: &Watch, symbol: usize) -> Stake {
+    let mut stake = Stake { held: core.position(symbol).qty, ..Stake::default() };
+    for (id, told) in life.live() {
+        let wanted = life.intents.get(&id).filter(|wanted| wanted.symbol.index() == symbol);
+        let Some(intent) = wanted.map(|wanted| wanted.order).filter(|order| !order.reduce_only) else { continue };
+        let left = match truth::order_of(core, id) {
+            // What it filled is in the position already; what it can no longer fill is over, told or not.
+            Some(order) if order.status.is_open() => life.most(id, order.placed.qty) - order.filled,
+            Some(_) => continue,
+            None => life.most(id, intent.qty),
+        };
+        stake.add(intent.side, left);
+        stake.unknown += usize::from(told.unknown);
+    }
+    stake
 }
 
 /// Levels of a side that are compared.

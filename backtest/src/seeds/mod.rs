@@ -9,6 +9,7 @@
 //! Which thread: any; a world lives and dies on one.
 
 pub mod bug;
+pub mod compared;
 pub mod database;
 pub mod door;
 mod judge;
@@ -22,5 +23,6 @@ pub mod restless;
 pub mod run;
 pub mod shrink;
 pub mod sight;
+pub mod stakes;
 pub mod truth;
 pub mod watch;

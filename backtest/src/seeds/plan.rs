@@ -1,5 +1,6 @@
 //! What happens in a seeded world, drawn from its seed alone.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use optiflow_sim::binance::faults::Faults;
@@ -22,8 +23,10 @@ pub struct Plan {
     pub halt: Option<Duration>,
     /// Through TLS?
     pub tls: bool,
-    /// The longest time between two instants at which anybody steps.
+    /// The longest time between two instants at which anybody steps, while something of ours is under way.
     pub tick_max: Duration,
+    /// The same while nothing is.
+    pub idle_max: Duration,
     /// Of 256 turns, how many are skipped: a stage that was not scheduled.
     pub skip_of_256: u8,
     /// How often a room that reads sockets may step in a turn while it has something to hear.
@@ -36,6 +39,8 @@ pub struct Plan {
     pub modifies: bool,
     /// How many symbols are traded: one, or two under a limit of both together.
     pub symbols: usize,
+    /// How busy the market is: one is as usual.
+    pub market_rate: f64,
     /// `@depth` speed of the feed.
     pub depth_speed: &'static str,
     /// The disk that storage writes to.
@@ -82,6 +87,7 @@ impl Plan {
             (0..[0, 0, 1, 2][random.usize(0..4)]).map(|_| span.mul_f64(random.f64())).collect();
         kills.sort_unstable();
         let tls = random.u8(0..100) == 0;
+        let tick_max = Duration::from_millis(random.u64(2..=25));
         let mut plan = Plan {
             seed,
             span,
@@ -89,11 +95,13 @@ impl Plan {
             kills,
             halt: None,
             tls,
-            tick_max: Duration::from_millis(random.u64(2..=25)),
+            tick_max,
+            idle_max: tick_max,
             skip_of_256: if random.bool() { 0 } else { random.u8(1..=64) },
             hearing_steps: HEARING_STEPS,
             chop: random.bool().then(|| [1, 7, 100, 1_500][random.usize(0..4)]),
             pace: Duration::from_millis(random.u64(100..=2_000)),
+            market_rate: 1.0,
             depth_speed: ["100ms", "500ms"][usize::from(random.u8(0..4) == 0)],
             modifies: false,
             symbols: 1,
@@ -110,7 +118,17 @@ impl Plan {
         }
         plan.modifies = random.u8(0..3) == 0;
         plan.symbols = 1 + usize::from(random.u8(0..5) == 0);
+        // Most markets are quiet, and where nothing is under way most time passes at a stretch: that many more worlds.
+        plan.market_rate = MARKET_RATES[random.usize(0..MARKET_RATES.len())];
+        let idle_max = tick_max.max(Duration::from_millis(random.u64(IDLE_MS)));
+        // Who hears byte by byte, and now and then nothing, lags behind in long turns.
+        plan.idle_max = if plan.chop.is_some_and(|piece| piece < IDLE_PIECE_LEAST) { tick_max } else { idle_max };
         plan
+    }
+
+    /// The same world as it would be if nothing in it were quiet: turns as short as ever, and a market as busy as usual.
+    pub fn bustling(self) -> Plan {
+        Plan { idle_max: self.tick_max, market_rate: 1.0, ..self }
     }
 
     /// How bytes travel in it.
@@ -152,6 +170,12 @@ fn drawn_spans(random: &mut fastrand::Rng, session: Duration, longest: Duration)
     starts.iter().zip(ends).map(|(at, end)| (*at, long(random).min(end - *at))).collect()
 }
 
+/// How busy markets are.
+const MARKET_RATES: [f64; 5] = [1.0, 0.3, 0.2, 0.2, 0.2];
+/// The longest time that may pass at a stretch, where nothing is under way, ms.
+const IDLE_MS: RangeInclusive<u64> = 20..=60;
+/// Where pieces are smaller, no time passes at a stretch.
+const IDLE_PIECE_LEAST: usize = 100;
 /// The longest that a process may be stopped, or a stage not scheduled; the shortest is a second.
 const STALL_MAX: Duration = Duration::from_secs(60);
 /// The longest that a disk lets storage wait.

@@ -22,12 +22,19 @@ pub struct Restless {
     slip: Slip,
     /// Does it modify orders, too?
     modifies: bool,
+    /// Of ten orders, how many cross that would wait in a market as busy as usual.
+    hasty: u8,
 }
 
 impl Restless {
     /// One that has a whim about every `pace`, and notes on the slip what it saw when it wanted to open a position.
     pub fn new(seed: u64, pace: Duration, modifies: bool, slip: Slip) -> Restless {
-        Restless { random: fastrand::Rng::with_seed(seed), pace, next: Nanos(0), slip, modifies }
+        Restless { random: fastrand::Rng::with_seed(seed), pace, next: Nanos(0), slip, modifies, hasty: 0 }
+    }
+
+    /// The same in a quiet market, where who waits to be met waits for long: more of its orders meet others.
+    pub fn hasty(self) -> Restless {
+        Restless { hasty: HASTY_OF_TEN, ..self }
     }
 
     fn note(&self, view: &View<'_>, order: OrderId, touch: (Price, Price)) {
@@ -54,6 +61,9 @@ impl Restless {
         };
         let ticks = self.random.i64(0..20);
         let (price, time_in_force) = match self.random.u8(0..10) {
+            hasty if hasty < self.hasty => {
+                (away(other, -ticks), [TimeInForce::Gtc, TimeInForce::Ioc][usize::from(hasty % 2)])
+            }
             0..=4 => (away(own, ticks / 4), TimeInForce::Gtx),
             5 | 6 => (away(own, ticks), TimeInForce::Gtc),
             7 => (away(other, -ticks), TimeInForce::Ioc),
@@ -122,6 +132,8 @@ impl Strategy for Restless {
     }
 }
 
+/// Of ten orders that it would let wait, how many cross in a quiet market.
+const HASTY_OF_TEN: u8 = 2;
 /// What the least quantity is worth at most, where a step of quantity is not worth more.
 const QUANTUM_WORTH: Notional = Notional::from_units(60 * 100_000_000);
 /// Orders are so many of it: on bitcoin 0.001 each, some 60 to 240 dollars.

@@ -10,15 +10,18 @@ use std::time::Duration;
 
 use optiflow_base::clock::{Clock, Nanos, VirtualClock, nanos_of};
 use optiflow_base::control::Milestone;
+use optiflow_base::log::LogEvent;
 use optiflow_sim::binance::exchange::Exchange;
 
 use super::bug::Bug;
+use super::compared::Compared;
 use super::database::{Database, Opened};
 use super::door::Door;
 use super::lab::{self, Birth, SeededWorld, Tls};
 use super::plan::Plan;
 use super::remembered::Remembered;
 use super::sight::{Shown, Slip};
+use super::stakes::Stakes;
 use super::truth::Bound;
 use super::watch::Watch;
 use crate::world::Who;
@@ -88,7 +91,10 @@ pub fn run_with(plan: &Plan, tls: Option<&Tls>, bug: Option<Bug>) -> Result<Tall
     let lived = lived.unwrap_or_else(|why| Err(format!("I8: a stage gave up: {}", words(why.as_ref()))));
     match lived {
         Ok(()) => Ok(session.tally()),
-        Err(what) => Err(Broken { seed, at: at(), what, trail: session.trail.into() }),
+        Err(what) => {
+            let line = |(at, event): &(Nanos, LogEvent)| format!("{:.6} {event:?}", at.since(lab::START) as f64 / 1e9);
+            Err(Broken { seed, at: at(), what, trail: session.trail.iter().map(line).collect() })
+        }
     }
 }
 
@@ -123,9 +129,13 @@ pub(super) struct Session<'a> {
     storage_due: Nanos,
     disk_is_full: bool,
     pub(super) compared: Nanos,
-    pub(super) trail: VecDeque<String>,
+    pub(super) trail: VecDeque<(Nanos, LogEvent)>,
     pub(super) tally: Tally,
     pub(super) bound: Bound,
+    pub(super) stakes: Stakes,
+    pub(super) compared_of: Compared,
+    /// Something of ours is under way until then, as far as one can see.
+    astir: Nanos,
     first_epoch: u32,
 }
 
@@ -166,6 +176,9 @@ impl<'a> Session<'a> {
             trail: VecDeque::new(),
             tally: Tally { stalls: (plan.stalls.len() + plan.disk.stalls.len()) as u64, ..Tally::default() },
             bound: lab::bound(plan),
+            stakes: Stakes::default(),
+            compared_of: Compared::default(),
+            astir: clock.now(),
             first_epoch,
             clock,
         })
@@ -229,6 +242,7 @@ impl<'a> Session<'a> {
         self.world = lab::process(self.plan, birth, self.exchange.clone())?;
         (self.born, self.storage_due) = (now, now);
         (self.halted, self.giving_up, self.disk_is_full) = (None, None, false);
+        self.stir();
         Ok(())
     }
 
@@ -243,9 +257,10 @@ impl<'a> Session<'a> {
 
     pub(super) fn run_until(&mut self, end: Nanos) -> Result<(), String> {
         while self.clock.now() < end {
-            let tick = Duration::from_nanos(self.random.u64(1..=nanos_of(self.plan.tick_max).max(1)));
-            self.clock.advance_to((self.clock.now() + tick).min(end));
-            self.turn();
+            let longest = self.tick_max();
+            let tick = self.random.u64(1..=longest);
+            self.clock.advance_to((self.clock.now() + Duration::from_nanos(tick)).min(end));
+            self.turn(tick);
             self.store()?;
             self.check()?;
             self.look_after()?;
@@ -253,14 +268,31 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
-    /// Everybody may step once, in any order; now and then somebody is not scheduled.
-    fn turn(&mut self) {
+    /// The longest that the next turn may take: where nothing is under way, nobody meets anybody in between.
+    fn tick_max(&mut self) -> u64 {
+        let now = self.clock.now();
+        let is_astir = std::mem::take(&mut self.door.borrow_mut().is_astir) || self.stalled(None).is_some();
+        if is_astir {
+            self.stir();
+        }
+        nanos_of(if now < self.astir { self.plan.tick_max } else { self.plan.idle_max }).max(1)
+    }
+
+    /// Something happened to what is ours.
+    pub(super) fn stir(&mut self) {
+        self.astir = self.clock.now() + self.plan.tick_max * ASTIR_TURNS;
+    }
+
+    /// Everybody may step once, in any order; now and then somebody is not scheduled. Who waited for longer has more to hear.
+    fn turn(&mut self, tick: u64) {
+        let turns = tick.div_ceil(nanos_of(self.plan.tick_max).max(1));
+        let hearing_steps = self.plan.hearing_steps.saturating_mul(u32::try_from(turns).unwrap_or(u32::MAX));
         let mut order = EVERYBODY;
         self.random.shuffle(&mut order);
         for who in order {
             let is_skipped = self.plan.skip_of_256 != 0 && self.random.u8(..) < self.plan.skip_of_256;
             if !is_skipped && self.stalled(Some(who)).is_none() {
-                self.world.catch_up(who, self.plan.hearing_steps);
+                self.world.catch_up(who, hearing_steps);
             }
         }
     }
@@ -355,6 +387,8 @@ const EVERYBODY: [Who; 6] = [Who::Exchange, Who::Feed, Who::Engine, Who::Risk, W
 /// Keeps the schedule's draws apart from the plan's, and storage's from the schedule's.
 const SCHEDULE_SALT: u64 = 0x7475_726e;
 const STORAGE_SALT: u64 = 0x6469_736b;
+/// What happens goes on for so many of the longest turns, as far as nothing more is seen of it.
+const ASTIR_TURNS: u32 = 4;
 /// Trading in peace before the stop.
 const PEACE: Duration = Duration::from_secs(5);
 /// A process that gives up waits no longer than this for its stop.

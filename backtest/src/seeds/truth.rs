@@ -2,6 +2,7 @@
 //!
 //! Reads the exchange; changes nothing. Cheap checks run after every step, whole comparisons every second and at the end.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use optiflow_base::ids::{OrderId, SymbolId, TradeId};
@@ -61,28 +62,13 @@ impl fmt::Display for Stake {
 }
 
 impl Bound {
-    /// Checks what the exchange holds for us now.
+    /// Checks what every symbol may come to, at the prices of now.
     ///
     /// # Errors
     /// What is broken, in words.
-    pub fn check(&self, core: &Core) -> Result<(), String> {
-        self.holds(core, |symbol| {
-            let mut stake = Stake { held: core.position(symbol).qty, ..Stake::default() };
-            for order in core.open_of(symbol).filter(|order| !order.placed.reduce_only) {
-                stake.add(order.placed.side, order.placed.qty - order.filled);
-            }
-            stake
-        })
-    }
-
-    /// Checks what every symbol may come to.
-    ///
-    /// # Errors
-    /// What is broken, in words.
-    pub fn holds(&self, core: &Core, stake: impl Fn(usize) -> Stake) -> Result<(), String> {
+    pub fn holds(&self, core: &Core, stakes: &[Stake]) -> Result<(), String> {
         let (mut total, mut entries) = (Notional::ZERO, 0);
-        for (symbol, listing) in core.listings().iter().enumerate() {
-            let stake = stake(symbol);
+        for (symbol, (listing, stake)) in core.listings().iter().zip(stakes).enumerate() {
             let value = core.reference_price(symbol).times(stake.worst());
             if value > self.symbol {
                 return Err(format!("I2: {}: {stake}: worth {value}, limit {}", listing.name, self.symbol));
@@ -101,22 +87,51 @@ impl Bound {
     }
 }
 
-/// No intent was accepted twice, and nothing was accepted that was not wanted.
-///
-/// # Errors
-/// What is broken, in words.
-pub fn at_most_once(core: &Core, lives: &[Watch]) -> Result<(), String> {
-    let mut seen: Vec<(OrderId, u64)> = Vec::new();
-    for symbol in 0..core.listings().len() {
-        for order in core.all_orders(symbol) {
-            seen.push((wanted(symbol, order, lives)?, order.id));
-        }
+/// What a symbol may come to by what the exchange holds for us now.
+pub fn open(core: &Core, symbol: usize) -> Stake {
+    let mut stake = Stake { held: core.position(symbol).qty, ..Stake::default() };
+    for order in core.open_of(symbol).filter(|order| !order.placed.reduce_only) {
+        stake.add(order.placed.side, order.placed.qty - order.filled);
     }
-    // One id has one text: who has the same text has the same id.
-    seen.sort_unstable();
-    match seen.windows(2).find(|pair| pair[0].0 == pair[1].0) {
-        Some(pair) => Err(format!("I1: {} was accepted as {} and as {}", pair[0].0, pair[0].1, pair[1].1)),
-        None => Ok(()),
+    stake
+}
+
+/// The orders that were accepted, each of them checked when it comes and when it is modified.
+#[derive(Debug, Default)]
+pub struct Accepted {
+    /// By symbol, in the exchange's order: number, price and quantity that were found right. Who wants something never
+    /// unwants it.
+    right: Vec<Vec<(u64, Price, Qty)>>,
+    /// The exchange's number of an id of ours.
+    by_id: BTreeMap<OrderId, u64>,
+}
+
+impl Accepted {
+    /// No intent was accepted twice, and nothing was accepted that was not wanted.
+    ///
+    /// # Errors
+    /// What is broken, in words.
+    pub fn at_most_once(&mut self, core: &Core, lives: &[Watch]) -> Result<(), String> {
+        self.right.resize_with(core.listings().len(), Vec::new);
+        for (symbol, right) in self.right.iter_mut().enumerate() {
+            for (at, order) in core.all_orders(symbol).into_iter().enumerate() {
+                let now = (order.id, order.placed.price, order.placed.qty);
+                if right.get(at) == Some(&now) {
+                    continue;
+                }
+                let id = wanted(symbol, order, lives)?;
+                // One id has one text: who has the same text has the same id.
+                let first = *self.by_id.entry(id).or_insert(order.id);
+                if first != order.id {
+                    return Err(format!("I1: {id} was accepted as {first} and as {}", order.id));
+                }
+                match right.get_mut(at) {
+                    Some(before) => *before = now,
+                    None => right.push(now),
+                }
+            }
+        }
+        Ok(())
     }
 }
 

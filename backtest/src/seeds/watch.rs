@@ -36,6 +36,8 @@ pub struct Watch {
     pub hash: u64,
     /// How many events.
     pub events: u64,
+    /// How many of them were of orders: as long as it stands, so does all that is said of them.
+    pub changes: u64,
 }
 
 /// An order that a strategy wanted.
@@ -85,6 +87,7 @@ impl Watch {
     pub fn hear(&mut self, event: &LogEvent) -> Result<(), String> {
         self.events += 1;
         self.hash = fold(self.hash, event);
+        self.changes += u64::from(matches!(event, LogEvent::Intent(_) | LogEvent::Report(Report::Order(_))));
         match event {
             LogEvent::Intent(intent) => match intent.action {
                 Action::Place(order) => match self.intents.insert(order.id, Wanted { symbol: intent.symbol, order }) {

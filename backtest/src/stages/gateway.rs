@@ -217,7 +217,7 @@ impl Gateway {
                 self.desk.adopt_position(report);
             }
             Mail::Foreign { symbol, side, fill } => {
-                self.desk.foreign_fill(now, symbol, side, &fill);
+                self.desk.foreign_fill(now, exch.millis(), symbol, side, &fill);
                 self.books.trade(symbol, side, &fill);
             }
             Mail::Funding { symbol, amount, wallet } => {

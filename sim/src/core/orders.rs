@@ -38,6 +38,8 @@ pub struct Orders {
     forgotten: Forgotten,
     next_order: u64,
     next_trade: u64,
+    /// How often anything of the above changed.
+    changes: u64,
 }
 
 impl Orders {
@@ -55,6 +57,7 @@ impl Orders {
             forgotten: Forgotten::default(),
             next_order: first,
             next_trade: first,
+            changes: 0,
         }
     }
 
@@ -70,10 +73,16 @@ impl Orders {
         id
     }
 
+    /// How often an order was taken in or changed, or a fill was kept. As long as it stands, so does everything here.
+    pub const fn changes(&self) -> u64 {
+        self.changes
+    }
+
     /// Takes a new order in; its id is [`Orders::next_id`].
     pub fn add(&mut self, order: Order) {
         assert!(order.id == self.next_order && order.status.is_open(), "a new order is open and has the next id");
         self.next_order += 1;
+        self.changes += 1;
         let symbol = order.placed.symbol;
         self.by_client[symbol].insert(order.placed.client_id.clone(), order.id);
         self.open[symbol].insert(order.id);
@@ -87,6 +96,7 @@ impl Orders {
         let order = self.by_id.get_mut(&id).filter(|order| order.status.is_open())?;
         let before = order.open_notional();
         change(order);
+        self.changes += 1;
         let (symbol, ended) = (order.placed.symbol, !order.status.is_open());
         self.open_notional[symbol][order.placed.side as usize] += order.open_notional() - before;
         if ended {
@@ -107,6 +117,7 @@ impl Orders {
             self.forgotten.last_trade_id = oldest.trade_id;
         }
         self.fills.push_back(fill);
+        self.changes += 1;
     }
 
     /// The order of that id, alive or remembered.

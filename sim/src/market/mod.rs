@@ -31,24 +31,32 @@ pub trait Source: Send {
     }
 }
 
-/// Opens `synthetic` (BTCUSDT), `synthetic:NAME[,NAME…]`, `metronome:PERIOD` (see [`metronome`]) or `FILE[,FILE…]`, several files being one recording.
+/// Opens `synthetic` (BTCUSDT), `synthetic:NAME[,NAME…][@RATE]`, `metronome:PERIOD` (see [`metronome`]) or `FILE[,FILE…]`, several files being one recording.
+///
+/// At a rate of 0.2 a fifth of the usual happens in a second; without one, the usual.
 ///
 /// # Errors
-/// When a file cannot be read or holds no market, or a synthetic symbol is not one we know.
+/// When a file cannot be read or holds no market, a synthetic symbol is not one we know, or a rate or period is none.
 pub fn open(spec: &str, seed: u64) -> Result<Box<dyn Source>, SourceError> {
     if spec == SYNTHETIC {
         return Ok(Box::new(synthetic::Synthetic::new(seed, vec![listings::bitcoin()])));
     }
-    if let Some(names) = spec.strip_prefix(SYNTHETIC).and_then(|rest| rest.strip_prefix(':')) {
+    if let Some(what) = spec.strip_prefix(SYNTHETIC).and_then(|rest| rest.strip_prefix(':')) {
+        let (names, rate) = what.split_once('@').map_or((what, Ok(1.0)), |(names, rate)| (names, parse_rate(rate)));
         let known = |name: &str| listings::known(name).ok_or_else(|| SourceError::UnknownSymbol(name.to_owned()));
         let wanted: Result<Vec<Listing>, SourceError> = names.split(',').map(known).collect();
-        return Ok(Box::new(synthetic::Synthetic::new(seed, wanted?)));
+        return Ok(Box::new(synthetic::Synthetic::at_rate(seed, wanted?, rate?)));
     }
     if let Some(period) = spec.strip_prefix(METRONOME) {
         return Ok(Box::new(metronome::Metronome::parse(period)?));
     }
     let paths: Vec<PathBuf> = spec.split(',').map(PathBuf::from).collect();
     Ok(Box::new(recorded::Recorded::open(&paths)?))
+}
+
+fn parse_rate(text: &str) -> Result<f64, SourceError> {
+    let rate = text.parse().ok().filter(|rate| synthetic::RATES.contains(rate));
+    rate.ok_or_else(|| SourceError::NoRate(text.to_owned()))
 }
 
 /// Why a market cannot be had.
@@ -86,6 +94,8 @@ pub enum SourceError {
     },
     /// The synthetic market has no parameters for the symbol.
     UnknownSymbol(String),
+    /// What follows the `@` of a synthetic market is no rate.
+    NoRate(String),
     /// What follows `metronome:` is no period.
     NoPeriod(String),
 }
@@ -122,6 +132,13 @@ impl fmt::Display for SourceError {
                 "no synthetic market for {name:?}; choose among {}",
                 listings::KNOWN.map(|known| known.name).join(", ")
             ),
+            SourceError::NoRate(text) => {
+                let (least, most) = (synthetic::RATES.start(), synthetic::RATES.end());
+                write!(
+                    f,
+                    "{text:?} is no rate of a synthetic market; write a number from {least} to {most}, such as 0.2"
+                )
+            }
             SourceError::NoPeriod(text) => {
                 write!(f, "{text:?} is no period of a metronome; write a whole number and us, ms or s, such as 10ms")
             }
@@ -149,5 +166,21 @@ mod tests {
         assert_eq!(names("synthetic:ETHUSDT,DOGEUSDT"), ["ETHUSDT", "DOGEUSDT"]);
         let error = open("synthetic:NOPEUSDT", 1).err().unwrap().to_string();
         assert!(error.contains("NOPEUSDT") && error.contains("BTCUSDT, ETHUSDT"), "{error}");
+    }
+
+    #[test]
+    fn a_rate_is_a_number_within_bounds_and_one_is_as_usual() {
+        let ticks = |spec: &str| -> Vec<MarketTick> {
+            let mut source = open(spec, 1).unwrap();
+            (0..1_000).map(|_| source.next().unwrap().unwrap()).collect()
+        };
+        let usual = ticks("synthetic:BTCUSDT");
+        assert_eq!(ticks("synthetic:BTCUSDT@1"), usual);
+        let [usual_end, quiet_end] = [&usual, &ticks("synthetic:BTCUSDT@0.2")].map(|ticks| ticks[999].at.0);
+        assert!(quiet_end > 3 * usual_end, "{quiet_end} and {usual_end} ns");
+        for text in ["", "0", "-1", "NaN", "inf", "11", "fast"] {
+            let error = open(&format!("synthetic:BTCUSDT@{text}"), 1).err().unwrap().to_string();
+            assert!(error.contains("0.2"), "{text}: {error}");
+        }
     }
 }

@@ -21,6 +21,10 @@ pub struct Flow {
     chance: Chance,
     crowd: Crowd,
     ladder: Ladder,
+    /// How often something happens: one is as usual.
+    rate: f64,
+    /// Batches for which moods have not yet gone by: with more time between people, moods last longer.
+    moods_due: f64,
     tick_size: i64,
     step_size: i64,
     now: u64,
@@ -39,8 +43,8 @@ pub struct Flow {
 }
 
 impl Flow {
-    /// The flow of a symbol; its first tick is the snapshot.
-    pub fn new(listing: &Listing, seed: u64) -> Flow {
+    /// The flow of a symbol, where so many times the usual happens in a second; its first tick is the snapshot.
+    pub fn new(listing: &Listing, seed: u64, rate: f64) -> Flow {
         let mut chance = Chance::new(seed);
         let (tick_size, step_size) = (listing.tick_size.units(), listing.step_size.units());
         let middle = start_price(listing) / tick_size;
@@ -54,6 +58,8 @@ impl Flow {
             chance,
             crowd,
             ladder,
+            rate,
+            moods_due: 0.0,
             tick_size,
             step_size,
             now: 0,
@@ -101,7 +107,7 @@ impl Flow {
         let takers = self.crowd.taker_rate();
         let cancels = CANCELS_PER_ORDER * self.ladder.orders() as f64;
         let all = takers + RESTING_RATE + cancels;
-        let event_at = self.now + self.chance.wait(all);
+        let event_at = self.now + self.chance.wait(all * self.rate);
         if self.mark_due <= event_at.min(self.batch_due) {
             self.now = self.mark_due;
             self.mark_due += MARK_EVERY;
@@ -110,7 +116,11 @@ impl Flow {
         if self.batch_due <= event_at {
             self.now = self.batch_due;
             self.batch_due += self.chance.between(BATCH_LEAST as i64, BATCH_MOST as i64) as u64;
-            self.crowd.rest(&mut self.chance);
+            self.moods_due += self.rate;
+            while self.moods_due >= 1.0 {
+                self.moods_due -= 1.0;
+                self.crowd.rest(&mut self.chance);
+            }
             return self.tell_depth();
         }
         self.now = event_at;
