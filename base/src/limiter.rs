@@ -1,7 +1,8 @@
 //! A counted window: so many tokens per span, aligned to the clock as exchanges align theirs.
 //!
 //! Binance counts weight and orders in fixed windows of the UTC clock, not sliding ones (fact sheet §3.1). The count
-//! follows our own use and is raised to the exchange's count whenever that is higher; never lowered within a window.
+//! follows our own use and is raised to the exchange's count whenever that is higher; never lowered within a window,
+//! but by what was not used after all, and never below what was told.
 //!
 //! The exchange counts what arrives, we what leaves. A window that is counted elsewhere ([`Window::far`]) therefore
 //! keeps room for what left shortly before it began, and for what leaves just after its end; and a count that was told
@@ -18,6 +19,8 @@ pub struct Window {
     span_ns: u64,
     index: u64,
     used: u32,
+    /// The highest count that was told of this window.
+    told: u32,
     /// What may have arrived in this window although it left before it began: no use that is known, but no room either.
     carried: u32,
     /// What was taken so shortly before the end of this window that it may be counted in the next one.
@@ -32,7 +35,7 @@ impl Window {
     pub fn new(limit: u32, span: Duration) -> Window {
         let span_ns = nanos_of(span);
         assert!(span_ns > 0, "a window has a length");
-        Window { limit, span_ns, index: 0, used: 0, carried: 0, late: 0, before: 0, is_far: false }
+        Window { limit, span_ns, index: 0, used: 0, told: 0, carried: 0, late: 0, before: 0, is_far: false }
     }
 
     /// `limit` tokens in every window of `span`, counted by somebody to whom they must travel, and whose clock we know
@@ -79,6 +82,16 @@ impl Window {
         let early = if self.is_far { nanos_of(CLOCK_ERROR_MAX) } else { 0 };
         if asked.0.saturating_sub(early) / self.span_ns == self.index {
             self.used = self.used.max(used);
+            self.told = self.told.max(used);
+        }
+    }
+
+    /// Tokens that were taken at `taken`, and turned out not to be used. What was told stays; so does the room that is kept
+    /// for what leaves at the edge of a window.
+    pub fn give_back(&mut self, taken: Nanos, now: Nanos, tokens: u32) {
+        self.roll(now);
+        if taken.0 / self.span_ns == self.index {
+            self.used = self.used.saturating_sub(tokens).max(self.told);
         }
     }
 
@@ -107,11 +120,12 @@ impl Window {
         let index = now.0 / self.span_ns;
         if index == self.index + 1 {
             self.before = self.used.saturating_add(self.carried);
-            (self.carried, self.used, self.late, self.index) = (self.late, 0, 0, index);
+            (self.carried, self.used, self.told, self.late, self.index) = (self.late, 0, 0, 0, index);
         }
         // A clock that was set back by more than a window had been wrong: waiting for the old index could take for ever.
         if index > self.index || index + 1 < self.index {
-            (self.before, self.carried, self.used, self.late, self.index) = (0, 0, 0, 0, index);
+            (self.before, self.carried, self.used, self.told) = (0, 0, 0, 0);
+            (self.late, self.index) = (0, index);
         }
     }
 }
@@ -152,6 +166,23 @@ mod tests {
         window.raise_to(Nanos(1), Nanos(1), 7);
         window.raise_to(Nanos(2), Nanos(2), 3);
         assert_eq!(window.used(Nanos(3)), 7);
+    }
+
+    #[test]
+    fn what_is_given_back_is_free_again_in_its_own_window_and_never_below_what_was_told() {
+        let mut window = Window::far(10, SPAN);
+        assert!(window.take(at(100), 4, 0));
+        window.give_back(at(100), at(200), 3);
+        assert_eq!(window.used(at(200)), 1);
+        window.raise_to(at(300), at(300), 6);
+        assert!(window.take(at(400), 2, 0));
+        window.give_back(at(400), at(500), 5);
+        assert_eq!(window.used(at(500)), 6);
+        assert!(window.take(at(10_500), 2, 0));
+        window.give_back(at(500), at(10_600), 2);
+        assert_eq!(window.used(at(10_600)), 2, "another window's");
+        window.give_back(at(10_500), at(10_600), 9);
+        assert_eq!(window.used(at(10_600)), 0, "what was told of the last one is over");
     }
 
     const SPAN: Duration = Duration::from_secs(10);

@@ -308,18 +308,17 @@ pub enum GateReason {
 }
 
 impl GateReason {
-    /// May a position still be closed through a gate that is closed for this reason? Where orders can be sent and the
-    /// account has been reconciled once, keeping a risk is worse than doubt about it.
+    /// May a position still be closed through a gate that is closed for this reason? Where orders can be sent (without an
+    /// order socket by REST) and the account has been reconciled once, keeping a risk is worse than doubt about it.
     pub const fn lets_exits_pass(self) -> bool {
         match self {
             GateReason::Reconciled
+            | GateReason::OrderSocketDown
             | GateReason::UserStreamDown
             | GateReason::InDoubt
             | GateReason::RestrictedByExchange
             | GateReason::Unguarded => true,
-            GateReason::Starting | GateReason::OrderSocketDown | GateReason::AccountTrouble | GateReason::Stopping => {
-                false
-            }
+            GateReason::Starting | GateReason::AccountTrouble | GateReason::Stopping => false,
         }
     }
 }

@@ -12,6 +12,10 @@ use crate::order::Usage;
 pub const QUERY_LEN_MAX: usize = 512;
 /// Largest body that is accepted from the exchange, bytes (a full `exchangeInfo` is about 1.2 MB).
 pub const BODY_LEN_MAX: usize = 8 * 1024 * 1024;
+/// In place of a status: the call was too late and was not sent.
+pub const NOT_SENT: u16 = 1;
+/// So much of its time must be left to a call when it is sent: it has to travel, and clocks differ a little.
+const TRAVEL_MS: u64 = 100;
 
 /// HTTP method.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -47,6 +51,8 @@ pub enum Auth {
     Key,
     /// The API key, a timestamp and a signature.
     Signed,
+    /// The same, good until this time of the exchange's clock, ms: it is not sent later, and not let in.
+    SignedUntil(u64),
 }
 
 /// A call that a stage wants made.
@@ -66,6 +72,16 @@ pub struct RestCall {
     pub weight: u32,
 }
 
+impl RestCall {
+    /// Is it too late to send it, at `now_ms` of the exchange's clock?
+    pub const fn is_late(&self, now_ms: u64) -> bool {
+        match self.auth {
+            Auth::SignedUntil(until_ms) => now_ms.saturating_add(TRAVEL_MS) > until_ms,
+            Auth::Open | Auth::Key | Auth::Signed => false,
+        }
+    }
+}
+
 /// What came of a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RestReply {
@@ -73,7 +89,7 @@ pub struct RestReply {
     pub token: u64,
     /// The path that was called: a reply explains itself.
     pub path: &'static str,
-    /// HTTP status; 0 when no complete answer came: the outcome is unknown.
+    /// HTTP status; 0 when no complete answer came: the outcome is unknown. [`NOT_SENT`] when nothing left.
     pub status: u16,
     /// Body, empty when none came.
     pub body: Vec<u8>,

@@ -215,10 +215,10 @@ fn with_a_silent_trade_stream_a_position_may_still_be_left_but_not_on_a_lost_boo
 fn through_a_gate_that_doubt_closed_a_position_may_be_left_but_none_entered() {
     let stop = "top:9990/1/9990.1/1";
     for (reason, passes) in [
+        ("OrderSocketDown", true),
         ("UserStreamDown", true),
         ("InDoubt", true),
         ("Starting", false),
-        ("OrderSocketDown", false),
         ("AccountTrouble", false),
         ("Stopping", false),
     ] {

@@ -4,16 +4,15 @@
 //! are the same here. Fills move exposure from orders into the position. Never trusts a belief over the exchange's
 //! word, never allocates after `new`. Risk thread.
 
-use std::time::Duration;
-
-use optiflow_base::clock::{Nanos, nanos_of};
 use optiflow_base::ids::{OrderId, SymbolId};
 use optiflow_base::money::{Price, Qty, Side};
 use optiflow_base::order::{NewOrder, OrderChange, OrderEvent, OrderKind, Terms, TimeInForce};
 
+mod cancels;
 mod claim;
 mod ended;
 
+use cancels::Cancels;
 pub(crate) use claim::{Amendable, Claim};
 use ended::Ended;
 
@@ -61,8 +60,7 @@ struct OpenOrder {
     rests: bool,
     /// It ends rather than take.
     post_only: bool,
-    /// When the kill latch last ordered its cancel.
-    withdrawn: Option<Nanos>,
+    cancels: Cancels,
 }
 
 /// A fill that does not fit what we believe.
@@ -179,23 +177,6 @@ impl Exposure {
         self.find(id).is_ok_and(|at| self.orders[at].post_only && self.orders[at].filled.is_zero())
     }
 
-    /// An order that may open or enlarge a position and whose cancel was not ordered lately; it is from now on.
-    /// Oldest first.
-    pub(crate) fn next_to_withdraw(&mut self, now: Nanos) -> Option<(SymbolId, OrderId)> {
-        let due = |order: &&mut OpenOrder| {
-            let asked = order.withdrawn.is_some_and(|at| now.since(at) < nanos_of(WITHDRAW_AGAIN_AFTER));
-            !order.reduce_only && !asked
-        };
-        let order = self.orders.iter_mut().find(due)?;
-        order.withdrawn = Some(now);
-        Some((order.symbol, order.id))
-    }
-
-    /// Open orders of all symbols that may open or enlarge a position.
-    pub(crate) fn open_entries(&self) -> usize {
-        self.orders.iter().filter(|order| !order.reduce_only).count()
-    }
-
     /// Counts an order as exposure from now on.
     pub(crate) fn reserve(&mut self, symbol: SymbolId, order: &NewOrder) {
         assert!(self.orders.last().is_none_or(|last| last.id < order.id), "order ids only grow");
@@ -204,7 +185,7 @@ impl Exposure {
         let NewOrder { id, side, kind, time_in_force, price, qty, reduce_only } = *order;
         let rests = kind == OrderKind::Limit && matches!(time_in_force, TimeInForce::Gtc | TimeInForce::Gtx);
         let post_only = time_in_force == TimeInForce::Gtx;
-        let (terms, amended, filled, withdrawn) = (Terms { price, qty }, None, Qty::ZERO, None);
+        let (terms, amended, filled, cancels) = (Terms { price, qty }, None, Qty::ZERO, Cancels::default());
         self.orders.push(OpenOrder {
             id,
             symbol,
@@ -215,7 +196,7 @@ impl Exposure {
             reduce_only,
             rests,
             post_only,
-            withdrawn,
+            cancels,
         });
         let holding = &mut self.holdings[symbol.index()];
         holding.orders = holding.orders.saturating_add(1);
@@ -391,8 +372,6 @@ fn held(position: Qty, side: Side) -> i128 {
 
 /// Reduce-only orders of one symbol that may be open beside all others: no limit of ours may leave an exit without room.
 pub(crate) const EXITS_OPEN_MAX: u32 = 64;
-/// A cancel that the kill latch ordered and that came to nothing is ordered again after this.
-const WITHDRAW_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests;

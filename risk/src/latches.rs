@@ -127,9 +127,8 @@ mod tests {
         assert_eq!(open(&|latches| assert!(latches.kill() && !latches.kill())), [latched, None]);
         assert_eq!(open(&|latches| latches.set_gate(false, GateReason::InDoubt)), [closed, None]);
         assert_eq!(open(&|latches| latches.set_gate(false, GateReason::UserStreamDown)), [closed, None]);
-        for shut in
-            [GateReason::Starting, GateReason::OrderSocketDown, GateReason::AccountTrouble, GateReason::Stopping]
-        {
+        assert_eq!(open(&|latches| latches.set_gate(false, GateReason::OrderSocketDown)), [closed, None]);
+        for shut in [GateReason::Starting, GateReason::AccountTrouble, GateReason::Stopping] {
             assert_eq!(open(&|latches| latches.set_gate(false, shut)), [closed, closed], "{shut:?}");
         }
         assert_eq!(open(&|latches| latches.watch_log(Nanos(5), 1)), [closed, None]);

@@ -2,7 +2,7 @@
 //!
 //! Counts our own use and adopts the exchange's count where it is higher. Windows are those of the exchange's clock, as far
 //! as it has been measured; blocks end by ours. A share of every budget is kept back for cancels and reduce-only orders.
-//! Never lowers a count within its window. Risk thread.
+//! Never lowers a count within its window, but by what never left. Risk thread.
 
 use std::time::Duration;
 
@@ -103,6 +103,12 @@ impl Rates {
         let theirs = self.theirs(now);
         let counted = self.weight.window.take(theirs, CANCEL_WEIGHT, 0);
         assert!(counted, "a cancel is counted only after its budget was checked");
+    }
+
+    /// The cancel that was approved then never left.
+    pub(crate) fn cancel_came_back(&mut self, now: Nanos, approved: Nanos) {
+        let (approved, theirs) = (self.theirs(approved), self.theirs(now));
+        self.weight.window.give_back(approved, theirs, CANCEL_WEIGHT);
     }
 
     /// Adopts what the exchange says. A block of orders holds reduce-only orders up as well, because the exchange counts

@@ -114,6 +114,7 @@ impl<C: Clock> Risk<C> {
             let pushed = self.ports.orders.push(Approved::new(intent, self.clock.now()));
             assert!(pushed.is_ok(), "room for the cancel was seen before it was ordered");
             self.rates.cancelled(now);
+            self.exposure.cancel_approved(now, order);
             self.ports.log.write(LogEvent::Intent(intent));
             worked = true;
         }
@@ -124,6 +125,9 @@ impl<C: Clock> Risk<C> {
         match report {
             Report::Order(event) => {
                 self.watch(now, &event);
+                if let Some(approved) = self.exposure.cancel_came_back(&event) {
+                    self.rates.cancel_came_back(now, approved);
+                }
                 if let Some(surprise) = self.exposure.follow(&event) {
                     self.ports.log.notice(now, phrase(surprise), i64::from(event.order.counter()));
                 }
@@ -226,6 +230,7 @@ impl<C: Clock> Risk<C> {
         self.rates.may_cancel(now)?;
         self.release(intent)?;
         self.rates.cancelled(now);
+        self.exposure.cancel_approved(now, order);
         Ok(())
     }
 

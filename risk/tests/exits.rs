@@ -24,13 +24,13 @@ fn long() -> World {
 }
 
 #[test]
-fn exits_pass_a_gate_that_doubt_closed_and_no_other() {
+fn exits_pass_a_gate_that_doubt_or_a_lost_socket_closed_and_no_other() {
     let table = [
         (GateReason::UserStreamDown, "approved"),
+        (GateReason::OrderSocketDown, "approved"),
         (GateReason::InDoubt, "approved"),
         (GateReason::RestrictedByExchange, "approved"),
         (GateReason::Starting, "GateClosed"),
-        (GateReason::OrderSocketDown, "GateClosed"),
         (GateReason::AccountTrouble, "GateClosed"),
         (GateReason::Stopping, "GateClosed"),
     ];

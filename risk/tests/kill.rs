@@ -182,3 +182,30 @@ fn cancels_wait_for_room_and_for_weight_and_are_ordered_again_until_the_end_is_p
     world.step();
     assert_eq!(cancelled(&mut world), [2], "its end is not proven");
 }
+
+#[test]
+fn cancels_that_never_left_weigh_nothing_when_they_come_back() {
+    let mut config = config();
+    config.weight_minute = 20;
+    let mut world = World::ready(config);
+    let order = world.placed("buy 29999.9 0.002").id;
+    world.commands.push(Command::Kill).unwrap();
+    for second in 0..50 {
+        world.step();
+        assert_eq!(cancelled(&mut world).len(), 1, "second {second}");
+        // The order socket is down.
+        world.change(order, OrderChange::CancelRefused { code: 1 });
+        world.wait(Duration::from_secs(1));
+    }
+    // It is up again: what leaves counts, whoever refuses it.
+    let mut left = 0;
+    for _ in 0..50 {
+        world.step();
+        left += cancelled(&mut world).len();
+        world.change(order, OrderChange::CancelSent);
+        world.change(order, OrderChange::CancelRefused { code: 403 });
+        world.change(order, OrderChange::CancelRefused { code: -2011 });
+        world.wait(Duration::from_secs(1));
+    }
+    assert!((20..=40).contains(&left), "{left} in a minute that may turn once");
+}

@@ -115,7 +115,13 @@ impl Rows {
         self.writer.write(now, INSERT_USAGE, values);
     }
 
+    /// A sample with something that is no number has no row: the file takes none, and one bad sample must not end it all.
     pub(crate) fn signal(&mut self, now: Nanos, sample: &SignalSample) {
+        let SignalSample { obi_l1, obi_l5, micro_bps, flow, trades_per_second, .. } = *sample;
+        if ![obi_l1, obi_l5, micro_bps, flow, trades_per_second].iter().all(|signal| signal.is_finite()) {
+            self.writer.lose();
+            return;
+        }
         let values = params![
             self.session,
             self.info.name(sample.symbol),
@@ -123,11 +129,11 @@ impl Rows {
             sample.bid.units(),
             sample.ask.units(),
             sample.mark.units(),
-            sample.obi_l1,
-            sample.obi_l5,
-            sample.micro_bps,
-            sample.flow,
-            sample.trades_per_second,
+            obi_l1,
+            obi_l5,
+            micro_bps,
+            flow,
+            trades_per_second,
         ];
         self.writer.write(now, INSERT_SIGNAL, values);
     }

@@ -48,6 +48,11 @@ impl Writer {
         self.attempt("writing to", |connection| connection.prepare_cached(sql)?.execute(values))
     }
 
+    /// A row cannot be written as it is: counted as lost, and the others go on.
+    pub(crate) const fn lose(&mut self) {
+        self.rows_lost += 1;
+    }
+
     /// Reads one value, if there is one; trouble counts as none, because nothing depends on it.
     pub(crate) fn read<T: rusqlite::types::FromSql>(&self, sql: &'static str, values: impl Params) -> Option<T> {
         self.connection.prepare_cached(sql).and_then(|mut query| query.query_row(values, |row| row.get(0))).ok()

@@ -28,7 +28,11 @@ fn notice(room: Room, what: &'static str) -> LogEvent {
 }
 
 fn sample(mark: &str) -> LogEvent {
-    LogEvent::Signal(SignalSample {
+    LogEvent::Signal(signals(mark))
+}
+
+fn signals(mark: &str) -> SignalSample {
+    SignalSample {
         symbol: SYMBOL,
         at: START,
         bid: price("30009"),
@@ -39,7 +43,7 @@ fn sample(mark: &str) -> LogEvent {
         micro_bps: 0.125,
         flow: 1.0,
         trades_per_second: 3.0,
-    })
+    }
 }
 
 /// Two orders that live, one that is denied, and everything else once.
@@ -337,4 +341,24 @@ fn an_order_that_a_later_session_does_not_trade_is_closed_in_its_own_session_and
         assert_eq!(query(&path, "SELECT count(*) FROM notices WHERE room = 'control'"), ["2"]);
     }
     assert!(former::unfinished(&path, "sim", "binance", &[]).unwrap().orders.is_empty());
+}
+
+#[test]
+fn a_sample_that_is_no_number_is_a_row_that_is_lost_and_ends_nothing() {
+    let scratch = Scratch::new();
+    let mut world = World::open(&scratch.database(), EPOCH);
+    let good = signals("30010");
+    world.keep(&[
+        LogEvent::Signal(SignalSample { obi_l1: f64::NAN, ..good }),
+        LogEvent::Signal(SignalSample { obi_l5: f64::NAN, ..good }),
+        LogEvent::Signal(SignalSample { micro_bps: f64::INFINITY, ..good }),
+        LogEvent::Signal(SignalSample { flow: f64::NAN, ..good }),
+        LogEvent::Signal(SignalSample { trades_per_second: f64::NEG_INFINITY, ..good }),
+        LogEvent::Signal(good),
+        accepted(1),
+    ]);
+    let summary = world.storage.finish("stopped", world.now).expect("writing goes on");
+    assert_eq!(summary.rows_lost, 5);
+    assert_eq!(query(&scratch.database(), "SELECT COUNT(*) FROM signals"), ["1"]);
+    assert_eq!(query(&scratch.database(), "SELECT COUNT(*) FROM order_events"), ["1"]);
 }

@@ -50,6 +50,37 @@ pub enum Down {
     PutOff,
 }
 
+impl Down {
+    /// The number that belongs to it, where there is one: HTTP status, close code, TLS alert; else 0.
+    pub const fn code(self) -> i64 {
+        match self {
+            Down::Refused { status, .. } => status as i64,
+            Down::PeerClosed { code } => code as i64,
+            Down::Tls(TlsFault::Alert(alert)) => alert as i64,
+            Down::Tls(_)
+            | Down::Connect(_)
+            | Down::ConnectTimeout
+            | Down::HandshakeTimeout
+            | Down::Upgrade(_)
+            | Down::Ended
+            | Down::Read(_)
+            | Down::Write(_)
+            | Down::Violation(_)
+            | Down::PongTimeout
+            | Down::Rotated
+            | Down::Asked
+            | Down::Closed
+            | Down::Entropy
+            | Down::PutOff => 0,
+        }
+    }
+
+    /// What was wrong with TLS, if that was it: no number tells.
+    pub const fn tls_fault(self) -> Option<&'static str> {
+        if let Down::Tls(fault) = self { Some(fault.words()) } else { None }
+    }
+}
+
 impl fmt::Display for Down {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -134,22 +165,28 @@ pub enum TlsFault {
     Malformed,
 }
 
+impl TlsFault {
+    /// In words, but for the number of an alert.
+    pub const fn words(self) -> &'static str {
+        match self {
+            TlsFault::ServerName => "the host is neither a DNS name nor an IP address; mend the URL",
+            TlsFault::Expired => "the certificate has expired; check the machine's clock",
+            TlsFault::NotYetValid => "the certificate is not valid yet; check the machine's clock",
+            TlsFault::WrongHost => "the certificate is for another host; check the URL",
+            TlsFault::UnknownIssuer => "the certificate's issuer is unknown; check the certificate authorities",
+            TlsFault::Certificate => "the certificate is bad",
+            TlsFault::Alert(_) => "the peer sent a TLS alert",
+            TlsFault::Incompatible => "no common TLS version or cipher suite",
+            TlsFault::KeyUpdate => "the peer changed its TLS keys; a new connection gets new ones",
+            TlsFault::Malformed => "the peer does not speak proper TLS; is the port right?",
+        }
+    }
+}
+
 impl fmt::Display for TlsFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            TlsFault::ServerName => f.write_str("the host is neither a DNS name nor an IP address; mend the URL"),
-            TlsFault::Expired => f.write_str("the certificate has expired; check the machine's clock"),
-            TlsFault::NotYetValid => f.write_str("the certificate is not valid yet; check the machine's clock"),
-            TlsFault::WrongHost => f.write_str("the certificate is for another host; check the URL"),
-            TlsFault::UnknownIssuer => {
-                f.write_str("the certificate's issuer is unknown; check the certificate authorities")
-            }
-            TlsFault::Certificate => f.write_str("the certificate is bad"),
-            TlsFault::Alert(code) => write!(f, "the peer sent alert {code}"),
-            TlsFault::Incompatible => f.write_str("no common version or cipher suite"),
-            TlsFault::KeyUpdate => f.write_str("the peer changed its keys; a new connection gets new ones"),
-            TlsFault::Malformed => f.write_str("the peer does not speak proper TLS; is the port right?"),
-        }
+        f.write_str(self.words())?;
+        if let TlsFault::Alert(code) = self { write!(f, ", {code}") } else { Ok(()) }
     }
 }
 
@@ -222,3 +259,22 @@ impl fmt::Display for Violation {
 }
 
 const _: () = assert!(size_of::<Down>() <= 16, "a reason travels by value");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_has_a_number_or_words_that_tell_it_from_others() {
+        for (down, code, fault) in [
+            (Down::Refused { status: 403, retry_after: None }, 403, None),
+            (Down::PeerClosed { code: 1008 }, 1008, None),
+            (Down::Ended, 0, None),
+            (Down::Tls(TlsFault::Alert(80)), 80, Some("the peer sent a TLS alert")),
+            (Down::Tls(TlsFault::KeyUpdate), 0, Some("the peer changed its TLS keys; a new connection gets new ones")),
+        ] {
+            assert_eq!((down.code(), down.tls_fault()), (code, fault), "{down}");
+        }
+        assert_eq!(Down::Tls(TlsFault::Alert(80)).to_string(), "TLS failed: the peer sent a TLS alert, 80");
+    }
+}

@@ -11,7 +11,7 @@ use optiflow_base::instrument::Adjusted;
 use optiflow_base::money::{Price, Side};
 use optiflow_base::order::{OrderEvent, TimeInForce};
 
-use super::pace::{Breaker, Pace, Refusal};
+use super::pace::{Breaker, Pace, Setback};
 use crate::orders::OwnOrder;
 use crate::strategy::{LimitOrder, Orders};
 use crate::view::View;
@@ -70,7 +70,7 @@ impl Entries {
         }
         let Some(Wanted { side, price, fit }) = wanted() else { return };
         let Some(adjusted) = fit else {
-            self.breaker.refused(Refusal::Unfit, view.now);
+            self.breaker.refused(Setback::Unfit, view.now);
             return;
         };
         let (price, qty) = (adjusted.price.unwrap_or(price), adjusted.qty);

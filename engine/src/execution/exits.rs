@@ -14,7 +14,7 @@ use optiflow_base::money::{Price, Side};
 use optiflow_base::order::{OrderEvent, TimeInForce};
 
 use super::is_near;
-use super::pace::{Breaker, Pace, Refusal};
+use super::pace::{Breaker, Pace, Setback};
 use crate::orders::OwnOrder;
 use crate::signals::Reading;
 use crate::strategy::{LimitOrder, Orders};
@@ -104,7 +104,7 @@ impl Exits {
             return;
         }
         let Some(Adjusted { price, qty }) = fit else {
-            self.breaker(taking).refused(Refusal::Unfit, view.now);
+            self.breaker(taking).refused(Setback::Unfit, view.now);
             return;
         };
         let limit = |price, time_in_force| LimitOrder { side, price, qty, time_in_force, reduce_only: true };

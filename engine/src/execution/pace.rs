@@ -48,7 +48,7 @@ pub struct Breaker {
     cooldown: Duration,
     pause: Duration,
     refusals_max: u32,
-    last: Option<Refusal>,
+    last: Option<Setback>,
     /// Identical refusals in a row.
     count: u32,
     until: Nanos,
@@ -56,14 +56,14 @@ pub struct Breaker {
     untold: bool,
 }
 
-/// What was refused and how: two are identical when they are equal.
+/// Why an order came to nothing: two are identical when they are equal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refusal {
-    /// By risk.
+pub enum Setback {
+    /// Risk denied it.
     Denied(DenyReason),
-    /// By the exchange.
+    /// The exchange refused it.
     Refused(i32),
-    /// By us: no order that fits the filters.
+    /// None fits the filters.
     Unfit,
 }
 
@@ -85,9 +85,9 @@ impl Breaker {
         let rested = order.time_in_force == TimeInForce::Gtx;
         match event.change {
             OrderChange::Denied(reason) if order.stage == OrderStage::Ended => {
-                self.refused(Refusal::Denied(reason), event.at);
+                self.refused(Setback::Denied(reason), event.at);
             }
-            OrderChange::Refused { code } => self.refused(Refusal::Refused(code), event.at),
+            OrderChange::Refused { code } => self.refused(Setback::Refused(code), event.at),
             OrderChange::Accepted { .. } => self.accepted(),
             OrderChange::Expired if rested => self.rest(event.at),
             OrderChange::Denied(_)
@@ -106,9 +106,9 @@ impl Breaker {
     }
 
     /// Something was refused.
-    pub fn refused(&mut self, refusal: Refusal, now: Nanos) {
-        self.count = if self.last == Some(refusal) { self.count.saturating_add(1) } else { 1 };
-        self.last = Some(refusal);
+    pub fn refused(&mut self, setback: Setback, now: Nanos) {
+        self.count = if self.last == Some(setback) { self.count.saturating_add(1) } else { 1 };
+        self.last = Some(setback);
         let doubled = self.cooldown.saturating_mul(1 << (self.count - 1).min(DOUBLINGS_MAX));
         let tripped = self.count >= self.refusals_max;
         self.untold |= self.count == self.refusals_max;
@@ -129,8 +129,8 @@ impl Breaker {
     pub fn take_alarm(&mut self) -> Option<i64> {
         let untold = std::mem::take(&mut self.untold);
         match self.last {
-            Some(Refusal::Refused(code)) if untold => Some(i64::from(code)),
-            Some(Refusal::Denied(_) | Refusal::Unfit) if untold => Some(0),
+            Some(Setback::Refused(code)) if untold => Some(i64::from(code)),
+            Some(Setback::Denied(_) | Setback::Unfit) if untold => Some(0),
             Some(_) | None => None,
         }
     }
@@ -164,18 +164,18 @@ mod tests {
     fn the_pause_grows_with_identical_refusals_and_a_person_is_told_once() {
         let mut breaker = Breaker::new(Duration::from_millis(100), Duration::from_secs(5), 3);
         let ms = Nanos::from_millis;
-        breaker.refused(Refusal::Refused(-2019), ms(1_000));
+        breaker.refused(Setback::Refused(-2019), ms(1_000));
         assert!(!breaker.allows(ms(1_099)) && breaker.allows(ms(1_100)));
-        breaker.refused(Refusal::Refused(-2019), ms(2_000));
+        breaker.refused(Setback::Refused(-2019), ms(2_000));
         assert!(!breaker.allows(ms(2_199)) && breaker.allows(ms(2_200)));
         assert_eq!(breaker.take_alarm(), None);
-        breaker.refused(Refusal::Refused(-2019), ms(3_000));
+        breaker.refused(Setback::Refused(-2019), ms(3_000));
         assert!(!breaker.allows(ms(7_999)) && breaker.allows(ms(8_000)));
         assert_eq!((breaker.take_alarm(), breaker.take_alarm()), (Some(-2019), None));
-        breaker.refused(Refusal::Denied(DenyReason::OrderRate), ms(9_000));
+        breaker.refused(Setback::Denied(DenyReason::OrderRate), ms(9_000));
         assert!(breaker.allows(ms(9_100)), "another refusal counts from one");
         breaker.accepted();
-        breaker.refused(Refusal::Denied(DenyReason::OrderRate), ms(10_000));
+        breaker.refused(Setback::Denied(DenyReason::OrderRate), ms(10_000));
         assert!(breaker.allows(ms(10_100)));
     }
 }

@@ -102,7 +102,10 @@ impl<C: Clock> Desk<C> {
             (Route::Market, true) => "market streams disconnected",
             (Route::Market, false) => "market streams: connecting failed",
         };
-        self.ports.log.notice(now, what, code_of(reason));
+        self.ports.log.notice(now, what, reason.code());
+        if let Some(fault) = reason.tls_fault() {
+            self.ports.log.notice(now, fault, reason.code());
+        }
         if !was_up {
             return;
         }
@@ -352,17 +355,6 @@ const fn caught_up_phrase(kind: StreamKind) -> &'static str {
         StreamKind::Top => "best price stream caught up",
         StreamKind::Trade => "trade stream caught up",
         StreamKind::Mark => "mark price stream caught up",
-    }
-}
-
-/// The number that belongs to a reason, where there is one.
-fn code_of(reason: Down) -> i64 {
-    if let Down::PeerClosed { code } = reason {
-        i64::from(code)
-    } else if let Down::Refused { status, .. } = reason {
-        i64::from(status)
-    } else {
-        0
     }
 }
 

@@ -1,6 +1,7 @@
 //! Exposure as it moves: from orders to the position, between old and new terms, and back.
 
 use super::*;
+use optiflow_base::clock::Nanos;
 use optiflow_base::ids::TradeId;
 use optiflow_base::order::{OrderKind, TimeInForce};
 
