@@ -30,6 +30,7 @@ use pending::Line;
 
 mod answers;
 mod audit;
+mod by_rest;
 mod calls;
 mod clock_sync;
 mod core;
@@ -186,6 +187,9 @@ impl<D: Dialer, C: Clock> Oms<D, C> {
             return false;
         }
         for heard in 0..EVENTS_PER_STEP {
+            if let Some(until) = self.core.banned_until(now) {
+                self.user_socket.hold_off(until);
+            }
             match self.user_socket.poll(now) {
                 Event::Idle => return heard > 0,
                 Event::Working => {}
@@ -246,11 +250,11 @@ impl<D: Dialer, C: Clock> Stage for Oms<D, C> {
 }
 
 fn hear<D: Dialer, C: Clock>(core: &mut Core<C>, now: Nanos, line: Line, socket: &mut Connection<D>) -> bool {
-    if now < core.silent_until {
-        // An attempt to connect is a request like any other, and prolongs a ban.
-        socket.hold_off(core.silent_until);
-    }
     for heard in 0..EVENTS_PER_STEP {
+        if now < core.silent_until {
+            // An attempt to connect is a request like any other, and prolongs a ban.
+            socket.hold_off(core.silent_until);
+        }
         match socket.poll(now) {
             Event::Idle => return heard > 0,
             Event::Working => {}

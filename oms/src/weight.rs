@@ -42,6 +42,15 @@ impl Weight {
         (limit - limit / KEPT_ONE_IN).saturating_sub(self.used(theirs))
     }
 
+    /// How long something of this weight should wait: until the minute turns, unless there is room for it; in a minute in
+    /// which nothing is used yet there always is.
+    pub fn wait(&self, theirs: Nanos, weight: u32) -> Duration {
+        if self.room(theirs) >= weight || self.used(theirs) == 0 {
+            return Duration::ZERO;
+        }
+        Duration::from_nanos(MINUTE_NS - theirs.0 % MINUTE_NS)
+    }
+
     /// Replaces the limit by the exchange's own.
     pub fn set_limit(&self, limit: u32) {
         self.limit.store(limit, Ordering::Release);
@@ -119,6 +128,9 @@ mod tests {
         weight.set_limit(100);
         weight.spend(at(0), 85);
         assert_eq!((weight.room(at(1)), weight.room(at(60))), (5, 90));
+        assert_eq!(weight.wait(at(1), 5), Duration::ZERO);
+        assert_eq!((weight.wait(at(1), 6), weight.wait(at(60), 6)), (Duration::from_secs(59), Duration::ZERO));
+        assert_eq!(weight.wait(at(60), 1_000), Duration::ZERO, "there will never be more room");
         weight.spend(at(2), 10);
         assert_eq!(weight.room(at(3)), 0);
     }

@@ -3,7 +3,8 @@
 //! For a person in a hurry, from another process than the engine's, by REST alone. Touches orders of everybody, not only
 //! ours. Looks, acts and looks again until two looks in a row show nothing; exits are reduce-only market orders, so that
 //! a second one can do no harm. An answer is never taken for proof, only a look is. Bounded in rounds and time; keeps
-//! silent when the exchange asks for it. Blocks; runs on the main thread.
+//! silent when the exchange asks for it, and before a look would use up the weight of the minute. A key that is refused
+//! ends it at once: time does not mend it. Blocks; runs on the main thread.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -13,6 +14,7 @@ use optiflow_base::ids::SymbolName;
 use optiflow_base::money::{Qty, Side};
 use optiflow_base::rest::{Auth, Method, RestReply};
 
+use crate::binance::outcome::{Meaning, meaning};
 use crate::binance::rest::RestClient;
 use crate::binance::setup::call;
 use crate::binance::text::in_query;
@@ -63,8 +65,13 @@ pub enum Deed {
     },
     /// A look brought no usable answer.
     Blind(String),
-    /// The exchange asked for silence.
-    Waiting(Duration),
+    /// Nothing is asked for a while.
+    Waiting {
+        /// How long.
+        span: Duration,
+        /// Why.
+        why: &'static str,
+    },
 }
 
 /// How it ended.
@@ -89,7 +96,17 @@ pub fn kill<C: Clock>(
     stubborn: &mut dyn FnMut(),
 ) -> End {
     let given_up = clock.now() + TIME_MAX;
-    let mut hand = Hand { client, clock, wanted, pause, say, seen: BTreeMap::new(), sent: 0, blocked_until: Nanos(0) };
+    let mut hand = Hand {
+        client,
+        clock,
+        wanted,
+        pause,
+        say,
+        seen: BTreeMap::new(),
+        sent: 0,
+        blocked_until: Nanos(0),
+        refused: None,
+    };
     let (mut clear, mut left, mut problem) = (0, None, None);
     for round in 0..ROUNDS_MAX {
         if let Err(why) = hand.keep_silence(given_up) {
@@ -116,6 +133,10 @@ pub fn kill<C: Clock>(
                 problem = Some(error.to_string());
             }
         }
+        if hand.refused.is_some() {
+            problem = hand.refused;
+            break;
+        }
         if clock.now() >= given_up {
             break;
         }
@@ -135,22 +156,27 @@ struct Hand<'a, C: Clock> {
     seen: BTreeMap<String, (Found, u32)>,
     sent: u32,
     blocked_until: Nanos,
+    /// The key was refused, with what, and what to do.
+    refused: Option<String>,
 }
 
 impl<C: Clock> Hand<'_, C> {
-    /// Waits as long as the exchange has asked for; says when that is longer than there is time.
+    /// Waits as long as the exchange has asked for, or until a look fits into the weight of the minute; says when that
+    /// is longer than there is time.
     fn keep_silence(&mut self, given_up: Nanos) -> Result<(), String> {
         let now = self.clock.now();
-        if self.blocked_until <= now {
+        let weighed = now + self.client.wait_for(now, standing::weight(self.wanted));
+        let (until, why) =
+            if self.blocked_until >= weighed { (self.blocked_until, SILENCE) } else { (weighed, NO_WEIGHT) };
+        if until <= now {
             return Ok(());
         }
-        let wait = Duration::from_nanos(self.blocked_until.since(now)) + SILENCE_MARGIN;
-        if self.blocked_until >= given_up {
-            let seconds = wait.as_secs();
-            return Err(format!("the exchange refuses every request for another {seconds} s (HTTP 429 or 418)"));
+        let span = Duration::from_nanos(until.since(now)) + SILENCE_MARGIN;
+        if until >= given_up {
+            return Err(format!("nothing may be asked for another {} s: {why}", span.as_secs()));
         }
-        (self.say)(Deed::Waiting(wait));
-        (self.pause)(wait);
+        (self.say)(Deed::Waiting { span, why });
+        (self.pause)(span);
         Ok(())
     }
 
@@ -262,6 +288,9 @@ impl<C: Clock> Hand<'_, C> {
         if let Some(until) = reply.usage.blocked_until {
             self.blocked_until = self.blocked_until.max(until);
         }
+        if !reply.is_ok() && truth::error(&reply.body).code.map(meaning) == Some(Meaning::Key) {
+            self.refused = standing::check(path, &reply).err().map(|error| error.to_string());
+        }
         reply
     }
 }
@@ -295,6 +324,9 @@ const ONES_MAX: usize = 50;
 const ROUNDS_MAX: u32 = 60;
 /// Long enough to sit out the shortest ban.
 const TIME_MAX: Duration = Duration::from_secs(180);
+/// Why nothing is asked.
+const SILENCE: &str = "the exchange asks for silence (HTTP 429 or 418)";
+const NO_WEIGHT: &str = "the request weight of this minute is used up";
 /// Clocks differ a little.
 const SILENCE_MARGIN: Duration = Duration::from_millis(500);
 

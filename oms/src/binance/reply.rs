@@ -32,6 +32,8 @@ pub struct Reply {
     pub usage: Usage,
     /// When a limited request may be tried again, exchange ms.
     pub retry_at_ms: Option<u64>,
+    /// How long after the answer was written that is, ms: no clock of ours is needed to understand it.
+    pub retry_in_ms: Option<u64>,
 }
 
 /// An order as an answer shows it.
@@ -63,6 +65,7 @@ pub fn parse(bytes: &[u8]) -> Result<Reply, serde_json::Error> {
         order: raw.result.0,
         usage: raw.rate_limits.0,
         retry_at_ms: data.and_then(|data| data.retry_after).map(|at| at.0),
+        retry_in_ms: data.and_then(|data| data.retry_after?.0.checked_sub(data.server_time?.0)),
     })
 }
 
@@ -93,6 +96,8 @@ struct RawError<'a> {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct RawErrorData {
+    #[serde(default)]
+    server_time: Option<Whole>,
     #[serde(default)]
     retry_after: Option<Whole>,
 }
@@ -291,7 +296,8 @@ mod tests {
             assert_eq!((reply.outcome, reply.code, reply.order.is_some()), (outcome, code, has_order), "{name}");
         }
         let limited = samples::message("wsapi-error-1003-too-many-requests.json").unwrap_or_default();
-        assert_eq!(parse(limited.as_bytes()).unwrap().retry_at_ms, Some(1_795_327_241_000));
+        let limited = parse(limited.as_bytes()).unwrap();
+        assert_eq!((limited.retry_at_ms, limited.retry_in_ms), (Some(1_795_327_241_000), Some(41_000)));
     }
 
     #[test]

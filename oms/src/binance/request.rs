@@ -5,6 +5,7 @@
 //! beginning.
 //! Orders and cancels allocate nothing after start; nothing is sent here. Runs on the oms thread.
 
+use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -205,7 +206,7 @@ fn place_template(key: &ApiKey, symbol: &str, window: u32, side: Side, reduce_on
         ("newOrderRespType", Value::Text("ACK")),
         ("quantity", Value::Hole { quoted: true }),
         ("recvWindow", Value::Number(window)),
-        ("selfTradePreventionMode", Value::Text("EXPIRE_MAKER")),
+        ("selfTradePreventionMode", Value::Text(SELF_TRADE)),
         ("side", Value::Text(side)),
         ("symbol", Value::Text(symbol)),
         ("timestamp", Value::Hole { quoted: false }),
@@ -222,15 +223,37 @@ fn place_template(key: &ApiKey, symbol: &str, window: u32, side: Side, reduce_on
 }
 
 fn place_index(order: &NewOrder) -> usize {
-    let side = side_index(order.side);
-    let style = match (order.kind, order.time_in_force) {
+    (side_index(order.side) * 2 + usize::from(order.reduce_only)) * STYLES.len() + style_index(order)
+}
+
+const fn style_index(order: &NewOrder) -> usize {
+    match (order.kind, order.time_in_force) {
         (OrderKind::Limit, TimeInForce::Gtc) => 0,
         (OrderKind::Limit, TimeInForce::Ioc) => 1,
         (OrderKind::Limit, TimeInForce::Fok) => 2,
         (OrderKind::Limit, TimeInForce::Gtx) => 3,
         (OrderKind::Market, _) => 4,
-    };
-    (side * 2 + usize::from(order.reduce_only)) * STYLES.len() + style
+    }
+}
+
+/// What `order.place` says, as it follows the symbol in the query of `POST /fapi/v1/order`.
+#[derive(Clone, Copy, Debug)]
+pub struct PlaceQuery<'a>(pub &'a NewOrder);
+
+impl fmt::Display for PlaceQuery<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let PlaceQuery(order) = self;
+        let (kind, time_in_force) = STYLES[style_index(order)];
+        let (side, qty) = (side_text(order.side), order.qty);
+        write!(f, "&side={side}&type={kind}&quantity={qty}")?;
+        if let Some(time_in_force) = time_in_force {
+            write!(f, "&price={}&timeInForce={time_in_force}", order.price)?;
+        }
+        if order.reduce_only {
+            f.write_str("&reduceOnly=true")?;
+        }
+        write!(f, "&newClientOrderId={}&newOrderRespType=ACK&selfTradePreventionMode={SELF_TRADE}", order.id)
+    }
 }
 
 /// The frames of one method with one set of constants.
@@ -357,6 +380,8 @@ fn last(pieces: &mut [String]) -> &mut String {
 /// Order types with their time in force, in the order of `place_index`.
 const STYLES: [Style; 5] =
     [("LIMIT", Some("GTC")), ("LIMIT", Some("IOC")), ("LIMIT", Some("FOK")), ("LIMIT", Some("GTX")), ("MARKET", None)];
+/// What becomes of an order that would trade with one of our own: always said.
+const SELF_TRADE: &str = "EXPIRE_MAKER";
 const PLACES_LEN: usize = 2 * 2 * STYLES.len();
 /// Holes of one frame: number, id, price, quantity, timestamp, signature.
 const HOLES_MAX: usize = 6;

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use optiflow_base::clock::{Clock, Nanos};
 use optiflow_base::order::Usage;
-use optiflow_base::rest::{Auth, BODY_LEN_MAX, Method, RestCall, RestReply};
+use optiflow_base::rest::{Auth, BODY_LEN_MAX, Method, NOT_SENT, RestCall, RestReply};
 use optiflow_wire::tls::Roots;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
@@ -106,6 +106,11 @@ impl RestClient {
         RestClient { announces: true, ..self }
     }
 
+    /// How long something of this weight should wait for the next minute.
+    pub fn wait_for(&self, now: Nanos, weight: u32) -> Duration {
+        self.peace.weight().wait(self.time.theirs(now), weight)
+    }
+
     /// From now on no call takes longer than this.
     pub fn limit_calls(&mut self, longest: Duration) {
         self.call_max = longest.min(CALL_TIMEOUT);
@@ -121,7 +126,11 @@ impl RestClient {
         if let Some(block) = self.peace.block(sent) {
             return refused(block.status, Some(block.until));
         }
-        let Some(target) = target(call, self.key.as_deref(), self.time.now_ms(sent)) else {
+        let now_ms = self.time.now_ms(sent);
+        if call.is_late(now_ms) {
+            return refused(NOT_SENT, None);
+        }
+        let Some(target) = target(call, self.key.as_deref(), now_ms) else {
             return refused(NO_KEY_STATUS, None);
         };
         self.peace.weight().spend(self.time.theirs(sent), call.weight);
@@ -151,7 +160,7 @@ impl RestClient {
     /// One request, one answer, complete or none.
     fn exchange(&self, call: &RestCall, url: &str) -> Result<Answer, Loss> {
         let mut request = Request::builder().method(call.method.name()).uri(url);
-        if let (Auth::Key | Auth::Signed, Some(key)) = (call.auth, &self.key) {
+        if let (Auth::Key | Auth::Signed | Auth::SignedUntil(_), Some(key)) = (call.auth, &self.key) {
             request = request.header("X-MBX-APIKEY", key.id());
         }
         let span = Some(self.patience.of(call).min(self.call_max));
@@ -204,7 +213,8 @@ pub struct Patience {
 impl Patience {
     /// How long this call may take.
     pub fn of(self, call: &RestCall) -> Duration {
-        if call.method == Method::Post && call.path == ORDER {
+        // One that is good for a moment only is asked about soon instead.
+        if call.method == Method::Post && call.path == ORDER && call.auth == Auth::Signed {
             return CALL_TIMEOUT;
         }
         (REPEAT_TIMEOUT * 2u32.pow(self.given_up.min(PATIENCE_DOUBLINGS_MAX))).min(CALL_TIMEOUT)
@@ -227,11 +237,15 @@ pub fn target(call: &RestCall, key: Option<&ApiKey>, now_ms: u64) -> Option<Stri
     }
     match (call.auth, key) {
         (Auth::Open, _) | (Auth::Key, Some(_)) => {}
-        (Auth::Key | Auth::Signed, None) => return None,
-        (Auth::Signed, Some(key)) => {
+        (Auth::Key | Auth::Signed | Auth::SignedUntil(_), None) => return None,
+        (Auth::Signed | Auth::SignedUntil(_), Some(key)) => {
             target.push(if call.query.is_empty() { '?' } else { '&' });
             // Writing to a String cannot fail.
-            let _ = write!(target, "recvWindow={RECV_WINDOW_MS}&timestamp={now_ms}");
+            let window_ms = match call.auth {
+                Auth::SignedUntil(until_ms) => until_ms.saturating_sub(now_ms),
+                Auth::Open | Auth::Key | Auth::Signed => RECV_WINDOW_MS,
+            };
+            let _ = write!(target, "recvWindow={window_ms}&timestamp={now_ms}");
             let signature = key.sign(&target.as_bytes()[query_at..]);
             target.push_str("&signature=");
             percent_encode(&signature, &mut target);
@@ -298,7 +312,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(4);
 /// Idle connections are not used again after this: servers close them without a word.
 const IDLE_AGE_MAX: Duration = Duration::from_secs(10);
 /// Signed REST calls are good for this long, ms; they are cold, so this is the exchange's own default.
-const RECV_WINDOW_MS: u32 = 5_000;
+const RECV_WINDOW_MS: u64 = 5_000;
 /// What we answer ourselves when a key is needed and none is configured.
 const NO_KEY_STATUS: u16 = 401;
 /// Silence after 429 without `Retry-After`: to the end of the minute at the latest.

@@ -5,13 +5,16 @@ use optiflow_base::ids::{OrderId, TradeId};
 use optiflow_base::order::{Report, Usage};
 use optiflow_base::rest::RestReply;
 
+use super::by_rest;
 use super::calls::{Purpose, symbol_query};
 use super::core::{Core, binding};
 use super::listen_key::Learned;
+use super::placing::LocalCode;
 use super::question::NO_SUCH_ORDER;
 use super::reconcile::{TRADES_PAGE, usable};
 use crate::binance::outcome::{Meaning, meaning};
 use crate::binance::truth::{self, TradeTruth};
+use crate::desk::FIRST_QUERY;
 use crate::doubt::Doubt;
 use crate::order::{Fact, Order, State};
 use crate::time::TimeSample;
@@ -38,6 +41,8 @@ impl<C: Clock> Core<C> {
             Purpose::Query(id) => self.on_order_query(now, id, reply, &error),
             Purpose::OrderTrades(id, from) => self.on_order_trades(now, id, from, reply),
             Purpose::IsListed(id) => self.on_is_listed(now, id, reply),
+            Purpose::Place(id) => self.on_placed(now, id, &by_rest::read(reply, &error)),
+            Purpose::Cancel(id) => self.on_cancelled(now, id, &by_rest::read(reply, &error)),
             Purpose::Wind(symbol) => self.on_wound(now, symbol, reply),
             Purpose::CheckOrders(symbol) => self.on_checked_orders(now, symbol, reply),
             Purpose::CheckPositions => self.on_checked_positions(now, reply),
@@ -77,6 +82,8 @@ impl<C: Clock> Core<C> {
             Purpose::Query(id) | Purpose::OrderTrades(id, _) => self.ask_again(now, id),
             // The next "not found" asks again, and the next look looks again.
             Purpose::IsListed(_) | Purpose::CheckOrders(_) | Purpose::CheckPositions => {}
+            Purpose::Place(id) => self.desk.unanswered(now, id, FIRST_QUERY),
+            Purpose::Cancel(id) => self.desk.cancel_refused(now, id, LocalCode::Unanswered.code()),
             Purpose::Wind(symbol) => self.on_wound(now, symbol, &reply),
             Purpose::OpenOrders(_)
             | Purpose::AllOpenOrders

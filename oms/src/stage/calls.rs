@@ -45,7 +45,11 @@ pub enum Purpose {
     CheckOrders(SymbolId),
     /// All positions, for the same.
     CheckPositions,
-    /// The end of one order.
+    /// A new order, while no order socket can send.
+    Place(OrderId),
+    /// A cancel, likewise.
+    Cancel(OrderId),
+    /// The end of one order that is left over.
     CancelOne,
     /// The end of everything open in a symbol.
     CancelAll(SymbolId),
@@ -80,13 +84,27 @@ impl Calls {
 
     /// Asks; false when it cannot be asked now.
     pub fn ask(&mut self, now: Nanos, purpose: Purpose, query: ArrayString<QUERY_LEN_MAX>) -> bool {
-        if now < self.blocked_until || self.waiting.is_full() || self.ring.free() == 0 {
-            return false;
-        }
-        if is_about_an_order(purpose) && self.waiting.len() >= ORDER_CALLS_MAX {
-            return false;
-        }
         let (method, path, auth, weight) = shape(purpose);
+        self.ask_as(now, purpose, query, (method, path, auth, weight))
+    }
+
+    /// Asks for an order that no exchange lets in after `until_ms` of its clock; false when it cannot be asked now.
+    pub fn place(&mut self, now: Nanos, id: OrderId, query: ArrayString<QUERY_LEN_MAX>, until_ms: u64) -> bool {
+        let purpose = Purpose::Place(id);
+        let (method, path, _, weight) = shape(purpose);
+        self.ask_as(now, purpose, query, (method, path, Auth::SignedUntil(until_ms), weight))
+    }
+
+    fn ask_as(
+        &mut self,
+        now: Nanos,
+        purpose: Purpose,
+        query: ArrayString<QUERY_LEN_MAX>,
+        (method, path, auth, weight): Shape,
+    ) -> bool {
+        if now < self.blocked_until || self.waiting.len() >= waiting_max(purpose) || self.ring.free() == 0 {
+            return false;
+        }
         if weight > self.room && can_wait(purpose) {
             return false;
         }
@@ -141,9 +159,13 @@ pub fn symbol_query(name: &str, rest: std::fmt::Arguments<'_>) -> ArrayString<QU
 /// What is not asked for while weight is short: everything but what ends orders or keeps the session's guards alive.
 const fn can_wait(purpose: Purpose) -> bool {
     match purpose {
-        Purpose::KeepAlive | Purpose::CancelOne | Purpose::CancelAll(_) | Purpose::Wind(_) | Purpose::LetDown(_) => {
-            false
-        }
+        Purpose::KeepAlive
+        | Purpose::Place(_)
+        | Purpose::Cancel(_)
+        | Purpose::CancelOne
+        | Purpose::CancelAll(_)
+        | Purpose::Wind(_)
+        | Purpose::LetDown(_) => false,
         Purpose::Time
         | Purpose::ListenKey
         | Purpose::OpenOrders(_)
@@ -160,12 +182,32 @@ const fn can_wait(purpose: Purpose) -> bool {
     }
 }
 
-/// Of these there may be as many as there are orders.
-const fn is_about_an_order(purpose: Purpose) -> bool {
-    matches!(purpose, Purpose::Query(_) | Purpose::OrderTrades(..) | Purpose::IsListed(_))
+/// How many calls may be on their way when one more is added. Of some there may be as many as there are orders.
+const fn waiting_max(purpose: Purpose) -> usize {
+    match purpose {
+        Purpose::Query(_) | Purpose::OrderTrades(..) | Purpose::IsListed(_) => ORDER_CALLS_MAX,
+        Purpose::Place(_) | Purpose::Cancel(_) => SENDING_CALLS_MAX,
+        Purpose::Time
+        | Purpose::ListenKey
+        | Purpose::KeepAlive
+        | Purpose::OpenOrders(_)
+        | Purpose::AllOpenOrders
+        | Purpose::Catalogue(_)
+        | Purpose::Trades(_)
+        | Purpose::Positions
+        | Purpose::Balance
+        | Purpose::CheckOrders(_)
+        | Purpose::CheckPositions
+        | Purpose::CancelOne
+        | Purpose::CancelAll(_)
+        | Purpose::Wind(_)
+        | Purpose::LetDown(_) => CALLS_MAX,
+    }
 }
 
-const fn shape(purpose: Purpose) -> (Method, &'static str, Auth, u32) {
+type Shape = (Method, &'static str, Auth, u32);
+
+const fn shape(purpose: Purpose) -> Shape {
     match purpose {
         Purpose::Time => (Method::Get, "/fapi/v1/time", Auth::Open, 1),
         Purpose::ListenKey => (Method::Post, "/fapi/v1/listenKey", Auth::Key, 1),
@@ -179,7 +221,8 @@ const fn shape(purpose: Purpose) -> (Method, &'static str, Auth, u32) {
         Purpose::OrderTrades(..) | Purpose::Trades(_) => (Method::Get, "/fapi/v1/userTrades", Auth::Signed, 5),
         Purpose::Positions | Purpose::CheckPositions => (Method::Get, "/fapi/v3/positionRisk", Auth::Signed, 5),
         Purpose::Balance => (Method::Get, "/fapi/v3/balance", Auth::Signed, 5),
-        Purpose::CancelOne => (Method::Delete, "/fapi/v1/order", Auth::Signed, 1),
+        Purpose::Place(_) => (Method::Post, "/fapi/v1/order", Auth::Signed, 0),
+        Purpose::Cancel(_) | Purpose::CancelOne => (Method::Delete, "/fapi/v1/order", Auth::Signed, 1),
         Purpose::CancelAll(_) => (Method::Delete, "/fapi/v1/allOpenOrders", Auth::Signed, 1),
         Purpose::Wind(_) | Purpose::LetDown(_) => {
             (Method::Post, "/fapi/v1/countdownCancelAll", Auth::Signed, dead_man::WEIGHT)
@@ -191,6 +234,9 @@ const fn shape(purpose: Purpose) -> (Method, &'static str, Auth, u32) {
 const CALLS_MAX: usize = 32;
 /// Calls on their way beyond which no question about a single order is added: countdowns and keys never wait for those.
 const ORDER_CALLS_MAX: usize = 24;
+/// Calls on their way beyond which no order and no cancel is added: questions leave room for them, and they for countdowns,
+/// keys and reconciliation.
+const SENDING_CALLS_MAX: usize = 28;
 /// An answer that takes longer is given up (the client gives up earlier and says so).
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -198,6 +244,25 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 mod tests {
     use super::*;
     use optiflow_base::ring::ring;
+
+    #[test]
+    fn questions_leave_room_for_orders_and_orders_for_keys_and_countdowns() {
+        let (tx, mut rx) = ring("rest", 100);
+        let mut calls = Calls::new(tx);
+        let id = |counter: usize| OrderId::new(1, counter as u32);
+        let mut add = |purpose: fn(OrderId) -> Purpose| {
+            (0..CALLS_MAX).filter(|&counter| calls.ask(Nanos(0), purpose(id(counter)), ArrayString::new())).count()
+        };
+        assert_eq!((add(Purpose::Query), add(Purpose::Cancel)), (ORDER_CALLS_MAX, SENDING_CALLS_MAX - ORDER_CALLS_MAX));
+        assert!(!calls.place(Nanos(0), id(99), ArrayString::new(), 7), "full for orders");
+        assert!(calls.ask(Nanos(0), Purpose::Wind(SymbolId(0)), ArrayString::new()));
+        let first = rx.pop().unwrap();
+        (0..5).for_each(|more| assert!(calls.answered(first.token + more).is_some()));
+        calls.set_room(0);
+        assert!(calls.place(Nanos(0), id(99), ArrayString::new(), 7), "weight never holds it up");
+        let last = std::iter::from_fn(|| rx.pop()).last().unwrap();
+        assert_eq!((last.method, last.path, last.auth), (Method::Post, "/fapi/v1/order", Auth::SignedUntil(7)));
+    }
 
     #[test]
     fn calls_are_bounded_answered_once_and_given_up_in_the_end() {

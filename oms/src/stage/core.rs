@@ -202,27 +202,11 @@ impl<C: Clock> Core<C> {
     }
 
     pub(super) fn note_down(&mut self, now: Nanos, what: &'static str, reason: Down) {
-        let value = match reason {
-            Down::Refused { status, .. } => i64::from(status),
-            Down::PeerClosed { code } => i64::from(code),
-            Down::Connect(_)
-            | Down::ConnectTimeout
-            | Down::Tls(_)
-            | Down::HandshakeTimeout
-            | Down::Upgrade(_)
-            | Down::Ended
-            | Down::Read(_)
-            | Down::Write(_)
-            | Down::Violation(_)
-            | Down::PongTimeout
-            | Down::Rotated
-            | Down::Asked
-            | Down::Closed
-            | Down::Entropy
-            | Down::PutOff => 0,
-        };
         let what = if reason == Down::PutOff { PUT_OFF } else { what };
-        self.desk.reporter.notice(now, what, value);
+        self.desk.reporter.notice(now, what, reason.code());
+        if let Some(fault) = reason.tls_fault() {
+            self.desk.reporter.notice(now, fault, reason.code());
+        }
     }
 
     /// What is due: late answers, questions, key, clock, reconciliation or stopping.
@@ -342,6 +326,12 @@ impl<C: Clock> Core<C> {
         } else {
             self.restricted_until = self.restricted_until.max(until);
         }
+    }
+
+    /// Until when nobody of this address may ask for anything, not even a stream; a mere limit leaves streams alone.
+    pub(super) fn banned_until(&self, now: Nanos) -> Option<Nanos> {
+        let block = (now < self.silent_until).then(|| self.peace.block(now)).flatten()?;
+        (block.status == BANNED).then_some(block.until)
     }
 
     pub(super) fn reach(&mut self, milestone: Milestone) {

@@ -41,7 +41,10 @@ impl<C: Clock> Core<C> {
     }
 
     fn on_order_update(&mut self, now: Nanos, update: &OrderUpdate<'_>) {
-        let Some(symbol) = self.symbol(&update.symbol) else { return };
+        let Some(symbol) = self.symbol(&update.symbol) else {
+            self.note_elsewhere(now, update);
+            return;
+        };
         let ours = OrderId::parse(update.client.as_bytes()).filter(|id| self.desk.table.get(*id).is_some());
         let fill = update.fill.map(|fill| self.with_fee(now, fill, update.fee_asset == *self.margin_asset));
         let Some(id) = ours else {
@@ -49,7 +52,7 @@ impl<C: Clock> Core<C> {
             if let Some(fill) = fill {
                 self.desk.foreign_fill(now, update.trade_ms, symbol, update.side, &fill);
             }
-            if LIQUIDATIONS.iter().any(|prefix| update.client.starts_with(prefix)) {
+            if is_forced(update) {
                 self.fail(now, "the exchange closes positions by force: look at the account");
             }
             return;
@@ -67,6 +70,16 @@ impl<C: Clock> Core<C> {
         if let Some(terms) = update.amended {
             self.desk.shown(now, update.trade_ms, id, terms, Shown::Event);
         }
+    }
+
+    /// What happens in a symbol that is not configured moves nothing here, but takes margin from the same account.
+    fn note_elsewhere(&mut self, now: Nanos, update: &OrderUpdate<'_>) {
+        let what = match update.fill {
+            _ if is_forced(update) => "the exchange closes a position by force in a symbol that is not configured",
+            Some(_) => "a trade in a symbol that is not configured",
+            None => return,
+        };
+        self.desk.reporter.notice(now, what, i64::try_from(update.exchange_id.0).unwrap_or(i64::MAX));
     }
 
     /// A fee counts in the margin asset only; in another asset it is named, because it cannot be added up.
@@ -95,6 +108,10 @@ impl<C: Clock> Core<C> {
         }
         self.desk.contradicted |= update.more;
     }
+}
+
+fn is_forced(update: &OrderUpdate<'_>) -> bool {
+    LIQUIDATIONS.iter().any(|prefix| update.client.starts_with(prefix))
 }
 
 /// Client order ids by which the exchange closes positions itself.

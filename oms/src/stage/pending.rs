@@ -130,6 +130,16 @@ impl Pending {
         self.oldest == self.next
     }
 
+    /// The number of the next request, whether or not there is room for it.
+    pub const fn next(&self) -> u64 {
+        self.next
+    }
+
+    /// Are all requests before this number answered, lost or late?
+    pub const fn are_over(&self, before: u64) -> bool {
+        self.oldest >= before
+    }
+
     fn settle(&mut self) {
         let waits =
             |slot: &Option<Request>, number| slot.is_some_and(|request| request.number == number && !request.late);

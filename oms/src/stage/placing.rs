@@ -27,7 +27,8 @@ use crate::order::terms::Standing;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(i32)]
 pub enum LocalCode {
-    /// The order socket is down or its buffer is full.
+    /// No order socket can send, and by REST it cannot leave either: it would open risk, it modifies, REST is silent or
+    /// has no room, it was too late when its turn came, or a person must act first.
     NotSent = 1,
     /// Too many orders or requests are on their way.
     NoRoom = 2,
@@ -62,19 +63,11 @@ impl<C: Clock> Core<C> {
         let written = match intent.action {
             Action::Place(order) => match self.place(now, intent.symbol, &order, socket) {
                 Ok(written) => written,
-                Err(local) => {
-                    let change = OrderChange::Refused { code: local.code() };
-                    self.desk.reporter.order(now, 0, intent.symbol, order.id, change);
-                    return;
-                }
+                Err(local) => return self.place_otherwise(now, intent.symbol, &order, local),
             },
             Action::Cancel(id) => match self.cancel(now, id, socket) {
                 Ok(written) => written,
-                Err(local) => {
-                    let change = OrderChange::CancelRefused { code: local.code() };
-                    self.desk.reporter.order(now, 0, intent.symbol, id, change);
-                    return;
-                }
+                Err(local) => return self.cancel_otherwise(now, intent.symbol, id, local),
             },
             Action::Modify { order, price, qty } => match self.modify(now, order, Terms { price, qty }, socket) {
                 Ok(written) => written,
@@ -225,7 +218,7 @@ impl<C: Clock> Core<C> {
         }
     }
 
-    fn on_placed(&mut self, now: Nanos, id: OrderId, reply: &Reply) {
+    pub(super) fn on_placed(&mut self, now: Nanos, id: OrderId, reply: &Reply) {
         match (reply.outcome, reply.order, reply.code) {
             (Outcome::Accepted, Some(order), _) => {
                 let fact = order.status.fact(order.exchange_id, order.executed);
@@ -254,7 +247,7 @@ impl<C: Clock> Core<C> {
         }
     }
 
-    fn on_cancelled(&mut self, now: Nanos, id: OrderId, reply: &Reply) {
+    pub(super) fn on_cancelled(&mut self, now: Nanos, id: OrderId, reply: &Reply) {
         match (reply.outcome, reply.order) {
             (Outcome::Accepted, Some(order)) => {
                 let fact = order.status.fact(order.exchange_id, order.executed);
@@ -290,7 +283,14 @@ impl<C: Clock> Core<C> {
         let limited = matches!(reply.status, BANNED | LIMITED);
         let mut usage = reply.usage;
         if limited {
-            let until = reply.retry_at_ms.map_or_else(|| self.window_end(now, reply), |millis| self.time.ours(millis));
+            // One that had passed before the request left is none; one that passed on the way is over.
+            let asked = request.map_or(now, |request| request.sent.min(now));
+            let told = reply.retry_at_ms.map(|millis| self.time.ours(millis));
+            // Their clock, as we know it, may be off by seconds: the answer was written between its request and now.
+            let span = reply.retry_in_ms.map(|span| Duration::from_millis(span).min(PAUSE_MAX));
+            let told = told.map(|until| span.map_or(until, |span| until.clamp(asked + span, now + span)));
+            let told = told.filter(|until| *until > asked);
+            let until = told.unwrap_or_else(|| self.window_end(now, reply));
             // Never longer than the longest ban: a nonsensical answer must not end the session. And a little longer than
             // told: the end is a time of the exchange's clock, which we know to some milliseconds.
             let until = until.min(now + PAUSE_MAX - CLOCK_MARGIN) + CLOCK_MARGIN;

@@ -24,6 +24,8 @@ pub mod recovery;
 #[derive(Debug)]
 pub struct Reconcile {
     step: Step,
+    /// Requests before this number were on their way when it began.
+    settles: u64,
     /// Per symbol, where a step asks for each.
     asked: Vec<Asked>,
     /// Our orders that the exchange shows as open.
@@ -58,7 +60,7 @@ pub struct Reconcile {
 enum Step {
     /// Both sockets and the clock must be there first.
     Waiting,
-    /// Requests on their way come to an end first.
+    /// Requests that are on their way come to an end first.
     Settling,
     /// What is open?
     Listing,
@@ -92,6 +94,7 @@ impl Reconcile {
     pub fn new(symbols: usize) -> Reconcile {
         Reconcile {
             step: Step::Waiting,
+            settles: 0,
             asked: vec![Asked::Todo; symbols],
             listed: Vec::new(),
             everywhere: Asked::Done,
@@ -179,7 +182,8 @@ impl<C: Clock> Core<C> {
         }
         match self.reconcile.step {
             Step::Waiting => self.begin_reconciliation(),
-            Step::Settling if self.pending.is_empty() => self.begin_listing(),
+            // Not for those that left later: whoever cancels again and again would put this off for ever.
+            Step::Settling if self.pending.are_over(self.reconcile.settles) => self.begin_listing(),
             Step::Listing => self.list_open_orders(now),
             Step::Cleaning => self.cancel_leftovers(now),
             Step::Resolving if self.desk.table.counts().doubtful == 0 => self.end_resolving(now),
@@ -194,6 +198,7 @@ impl<C: Clock> Core<C> {
         self.calls.forget(is_ours);
         self.desk.contradicted = false;
         self.reconcile.doubted = None;
+        self.reconcile.settles = self.pending.next();
         self.reconcile.step = Step::Settling;
     }
 
@@ -364,6 +369,8 @@ pub const fn is_ours(purpose: Purpose) -> bool {
         | Purpose::Query(_)
         | Purpose::OrderTrades(..)
         | Purpose::IsListed(_)
+        | Purpose::Place(_)
+        | Purpose::Cancel(_)
         | Purpose::CheckOrders(_)
         | Purpose::CheckPositions => false,
     }

@@ -281,6 +281,8 @@ impl<C: Clock> Core<C> {
             | Purpose::Query(_)
             | Purpose::OrderTrades(..)
             | Purpose::IsListed(_)
+            | Purpose::Place(_)
+            | Purpose::Cancel(_)
             | Purpose::CheckOrders(_)
             | Purpose::CheckPositions
             | Purpose::AllOpenOrders

@@ -1,5 +1,6 @@
 //! The stage against a scripted exchange, in virtual time.
 
+mod by_rest;
 mod dead_man;
 mod doubt;
 mod far;

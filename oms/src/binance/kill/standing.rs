@@ -85,23 +85,32 @@ impl fmt::Display for Holding {
     }
 }
 
+/// What one look weighs.
+pub(super) fn weight(wanted: &Wanted) -> u32 {
+    POSITIONS_WEIGHT + queries(wanted).iter().map(|(_, weight)| 2 * weight).sum::<u32>()
+}
+
+/// The queries for open orders of either kind, and what each of them weighs.
+fn queries(wanted: &Wanted) -> Vec<(String, u32)> {
+    match wanted.symbols.as_slice() {
+        [] => vec![(String::new(), 40)],
+        symbols => symbols.iter().map(|symbol| (format!("symbol={}", in_query(symbol)), 1)).collect(),
+    }
+}
+
 /// Asks for everything; half a look is none.
 pub(super) fn look(
     wanted: &Wanted,
     ask: &mut dyn FnMut(&'static str, &str, u32) -> RestReply,
 ) -> Result<Standing, OmsError> {
     let mut standing = Standing::default();
-    let queries: Vec<(String, u32)> = match wanted.symbols.as_slice() {
-        [] => vec![(String::new(), 40)],
-        symbols => symbols.iter().map(|symbol| (format!("symbol={}", in_query(symbol)), 1)).collect(),
-    };
-    for (query, weight) in &queries {
+    for (query, weight) in &queries(wanted) {
         let rows: Vec<RawOrder> = read(ORDERS, &ask(ORDERS, query, *weight))?;
         standing.orders.extend(rows.into_iter().map(RawOrder::found));
         let rows: Vec<RawAlgo> = read(ALGOS, &ask(ALGOS, query, *weight))?;
         standing.orders.extend(rows.into_iter().map(RawAlgo::found));
     }
-    let reply = ask(POSITIONS, "", 5);
+    let reply = ask(POSITIONS, "", POSITIONS_WEIGHT);
     check(POSITIONS, &reply)?;
     let rows = truth::positions(&reply.body).map_err(|error| senseless(POSITIONS, &error))?;
     let in_scope =
@@ -126,7 +135,7 @@ fn read<T: DeserializeOwned>(path: &'static str, reply: &RestReply) -> Result<T,
     serde_json::from_slice(&reply.body).map_err(|error| senseless(path, &error))
 }
 
-fn check(path: &'static str, reply: &RestReply) -> Result<(), OmsError> {
+pub(super) fn check(path: &'static str, reply: &RestReply) -> Result<(), OmsError> {
     if reply.is_ok() {
         return Ok(());
     }
@@ -206,3 +215,4 @@ impl RawAlgo {
 const ORDERS: &str = "/fapi/v1/openOrders";
 const ALGOS: &str = "/fapi/v1/openAlgoOrders";
 const POSITIONS: &str = "/fapi/v3/positionRisk";
+const POSITIONS_WEIGHT: u32 = 5;

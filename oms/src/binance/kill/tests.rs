@@ -180,3 +180,35 @@ fn without_answers_nothing_is_proven_and_it_ends() {
     assert!(!ran.end.proven && ran.end.left.is_none() && ran.end.problem.is_some());
     assert_eq!(ran.asked.len(), ROUNDS_MAX as usize, "bounded");
 }
+
+#[test]
+fn a_refused_key_ends_it_at_once_with_the_reason_and_the_mend() {
+    for (status, code) in [("401 Unauthorized", -2014), ("401 Unauthorized", -2015), ("400 Bad Request", -1022)] {
+        let refused = || answer(status, "", &format!(r#"{{"code":{code},"msg":"no"}}"#));
+        let ran = run(&everything(true), vec![refused(); 3]);
+        let said = ran.end.problem.unwrap();
+        assert!(!ran.end.proven && said.contains(&code.to_string()) && said.contains("permissions"), "{said}");
+        assert_eq!((ran.asked.len(), ran.waited.len()), (1, 0), "{code}");
+        // One that may look and not trade: everything is tried, once.
+        let mut answers = look(&format!("[{}]", order(1, "of-1")), NOTHING, &position("1"));
+        answers.extend([refused(), ok(r#"{"symbols":[]}"#), refused()]);
+        answers.extend(look(NOTHING, NOTHING, NOTHING));
+        let ran = run(&everything(true), answers);
+        assert!(ran.end.problem.unwrap().contains(&code.to_string()) && ran.end.left.is_some());
+        assert_eq!(ran.asked.len(), 6, "{:?}", ran.asked);
+    }
+}
+
+#[test]
+fn looks_never_use_up_the_weight_of_a_minute() {
+    let stuck = format!("[{}]", order(1, "of-1"));
+    let round = |_| look(&stuck, NOTHING, NOTHING).into_iter().chain([ok("{}"), ok("{}")]);
+    let ran = run(&everything(false), (0..ROUNDS_MAX).flat_map(round).collect());
+    assert!(!ran.end.proven);
+    // In virtual time a look takes none: whatever is asked between two long waits is asked in one minute.
+    let weights = ran.deeds.split(|deed| matches!(deed, Deed::Waiting { why: NO_WEIGHT, .. }));
+    let cancels = |deeds: &[Deed]| deeds.iter().filter(|deed| matches!(deed, Deed::Cancel { .. })).count();
+    // From the second round on there are two cancels to a look.
+    let minutes: Vec<usize> = weights.map(|deeds| cancels(deeds).div_ceil(2) * 85 + cancels(deeds)).collect();
+    assert!(minutes.len() > 1 && minutes.iter().all(|weight| *weight <= 2_400), "{minutes:?}");
+}

@@ -143,7 +143,28 @@ fn what_may_be_repeated_is_soon_given_up_and_a_slow_line_gets_more_time() {
     let cancel = call(Method::Delete, "/fapi/v1/order", "", Auth::Signed);
     let key = call(Method::Post, "/fapi/v1/listenKey", "", Auth::Key);
     let order = call(Method::Post, "/fapi/v1/order", "", Auth::Signed);
-    assert_eq!([&cancel, &key, &order].map(|call| patience.of(call).as_millis()), [2_500, 2_500, 10_000]);
+    let brief = call(Method::Post, "/fapi/v1/order", "", Auth::SignedUntil(1_000));
+    let spans = [&cancel, &key, &order, &brief].map(|call| patience.of(call).as_millis());
+    assert_eq!(spans, [2_500, 2_500, 10_000, 2_500]);
+}
+
+#[test]
+fn what_is_good_until_a_time_is_let_in_no_later_and_not_sent_when_it_is_late() {
+    let (base, seen) = server(vec![answer("200 OK", "", "{}"); 2]);
+    let (mut client, clock) = (client(&base), VirtualClock::new(Nanos::from_millis(10_000)));
+    client.time.set(-2_000_000_000);
+    let order = call(Method::Post, "/fapi/v1/order", "symbol=X", Auth::SignedUntil(9_000));
+    for (at_ms, left_ms) in [(10_000, 1_000), (10_900, 100)] {
+        clock.advance_to(Nanos::from_millis(at_ms));
+        assert_eq!(client.perform(&order, &clock).status, 200);
+        let payload = format!("symbol=X&recvWindow={left_ms}&timestamp={}", at_ms - 2_000);
+        let expected = format!("POST /fapi/v1/order?{payload}&signature={} HTTP", key().sign(payload.as_bytes()));
+        let head = seen.recv().unwrap();
+        assert!(head.starts_with(&expected) && head.contains("theApiKey"), "{head}");
+    }
+    clock.advance_to(Nanos::from_millis(10_901));
+    let reply = client.perform(&order, &clock);
+    assert_eq!((reply.status, reply.usage, seen.try_iter().count()), (NOT_SENT, Usage::default(), 0));
 }
 
 #[test]

@@ -63,17 +63,27 @@ pub fn end_strays<C: Clock>(
 ) -> Result<Vec<StrayEnd>, OmsError> {
     let look = |stray: &Stray| Look { stray: stray.clone(), doubt: Doubt::new(Nanos(0)), open: false, given_up: false };
     let mut looks: Vec<Look> = strays.iter().take(STRAYS_MAX).map(look).collect();
-    let mut ends = Vec::new();
+    let (mut ends, mut stopped) = (Vec::new(), false);
     for round in 0..ROUNDS_MAX {
-        for look in &mut looks {
-            ends.extend(look.ask(asker, settled_at, margin_asset)?);
+        for at in 0..looks.len() {
+            match looks[at].ask(asker, settled_at, margin_asset) {
+                Ok(end) => ends.extend(end),
+                Err(error) => {
+                    keep_unproven(&mut looks, &ends);
+                    return Err(naming(error, &looks));
+                }
+            }
         }
-        looks.retain(|look| !look.given_up && !ends.iter().any(|end| end.order == look.stray.order));
+        keep_unproven(&mut looks, &ends);
         if looks.is_empty() {
             break;
         }
+        if stopped {
+            return Err(naming(OmsError::Stopped, &looks));
+        }
         if round + 1 < ROUNDS_MAX {
-            asker.wait(&Wait { error: &remaining(&looks, false), span: ROUND_PAUSE })?;
+            // Who is told to stop looks once more: what was cancelled has ended by now.
+            stopped = asker.wait(&Wait { error: &remaining(&looks, false), span: ROUND_PAUSE }).is_err();
         }
     }
     if looks.iter().any(|look| look.open) { Err(remaining(&looks, true)) } else { Ok(ends) }
@@ -200,6 +210,18 @@ impl Look {
     }
 }
 
+fn keep_unproven(looks: &mut Vec<Look>, ends: &[StrayEnd]) {
+    looks.retain(|look| !look.given_up && !ends.iter().any(|end| end.order == look.stray.order));
+}
+
+/// Who was told to stop says what is left behind.
+fn naming(error: OmsError, looks: &[Look]) -> OmsError {
+    if !matches!(error, OmsError::Stopped | OmsError::Interrupted { .. }) {
+        return error;
+    }
+    OmsError::Interrupted { path: ORDER, error: Box::new(remaining(looks, false)) }
+}
+
 /// Names those without a proven end, or those that are open.
 fn remaining(looks: &[Look], only_open: bool) -> OmsError {
     let named: Vec<&Look> = looks.iter().filter(|look| look.open || !only_open).collect();
@@ -240,11 +262,16 @@ mod tests {
 
     /// What came of one stray, and what was asked, without the signed ends.
     fn ended(stray: Stray, answers: Vec<String>) -> (Result<Vec<StrayEnd>, String>, Vec<String>) {
+        ended_by(stray, answers, true)
+    }
+
+    /// As `ended`, for somebody who is told to stop or not.
+    fn ended_by(stray: Stray, answers: Vec<String>, goes_on: bool) -> (Result<Vec<StrayEnd>, String>, Vec<String>) {
         let (base, heads) = server(answers);
         let (clock, time) = (VirtualClock::new(Nanos::from_millis(1_000)), ExchangeTime::new());
         let mut pause = |wait: &Wait<'_>| {
             clock.advance_to(clock.now() + wait.span);
-            true
+            goes_on
         };
         let mut client = client(&base);
         let mut asker = Asker::new(&mut client, &clock, &time, Duration::from_secs(60), 7, &mut pause);
@@ -313,6 +340,26 @@ mod tests {
         let (end, asked) = ended(stray(Some(9), &[], "0"), answers);
         let end = end.unwrap().remove(0);
         assert_eq!((end.end, end.missed.len(), asked.len()), (Some(End::Cancelled), 1, 12));
+    }
+
+    #[test]
+    fn who_is_told_to_stop_looks_once_more_and_names_what_is_left() {
+        let answers = vec![row("NEW", "0"), row("CANCELED", "0"), row("CANCELED", "0")];
+        let (end, asked) = ended_by(stray(Some(9), &[], "0"), answers, false);
+        assert_eq!(end.unwrap()[0].end, Some(End::Cancelled));
+        assert_eq!(asked, [LOOK, CANCEL, LOOK]);
+        let stuck = [row("NEW", "0"), say("400 Bad Request", "", r#"{"code":-2011,"msg":"Unknown order sent."}"#)];
+        let limited = say("429 Too Many Requests", "", r#"{"code":-1003,"msg":"Too many requests."}"#);
+        for (answers, asked) in
+            [([stuck.clone(), stuck].concat(), vec![LOOK, CANCEL, LOOK, CANCEL]), (vec![limited], vec![LOOK])]
+        {
+            let (end, questions) = ended_by(stray(Some(9), &[], "0"), answers, false);
+            let said = end.unwrap_err();
+            for part in ["told to stop", "1 orders", "ETHUSDT", "optiflow kill --symbol"] {
+                assert!(said.contains(part), "{said}");
+            }
+            assert_eq!(questions, asked);
+        }
     }
 
     #[test]

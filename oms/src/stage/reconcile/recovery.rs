@@ -27,7 +27,8 @@ pub struct Recovery {
     former: Former,
     /// Known by name, and without room in the table so far.
     waiting: VecDeque<FormerOrder>,
-    /// Found at the exchange and followed since, sorted: the table forgets an order after its end.
+    /// Found at the exchange and followed since, sorted: the table forgets an order after its end, as it does those that
+    /// are known by name.
     found: Vec<OrderId>,
     /// Per symbol, up to where all orders have been seen.
     seen: Vec<Since>,
@@ -92,7 +93,7 @@ impl Recovery {
         self.is_former(id)
             && self.former.ended.binary_search(&id).is_err()
             && self.found.binary_search(&id).is_err()
-            && !self.waiting.iter().any(|former| former.order.id == id)
+            && !self.former.orders.iter().any(|known| known.order.id == id)
     }
 }
 

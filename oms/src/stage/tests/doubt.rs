@@ -287,3 +287,30 @@ fn a_fill_that_the_answer_on_positions_knows_first_is_not_counted_twice() {
     let fills = world.story(id).iter().filter(|word| word.starts_with("Filled")).count();
     assert_eq!(fills, 1);
 }
+
+#[test]
+fn whoever_cancels_again_and_again_does_not_put_the_comparison_off() {
+    let mut world = World::ready();
+    let both = [world.place(), world.place()];
+    world.run(5);
+    for id in both {
+        world.set(&id.to_string(), "CANCELED", "0");
+    }
+    world.manner = Manner::Keep;
+    world.requests.clear();
+    world.cut_user();
+    // Each answer comes when the next request has left: something is always on its way.
+    for (round, id) in both.into_iter().cycle().take(30).enumerate() {
+        world.cancel(id);
+        world.run(100);
+        if let Some(number) =
+            round.checked_sub(1).and_then(|before| world.requests.get(before)).map(|it| it["id"].clone())
+        {
+            world.reply(super::far::refused(&number, -2011, "Unknown order sent."));
+        }
+        world.run(100);
+    }
+    for id in both {
+        assert!(world.story(id).contains(&"Cancelled".to_owned()), "{:?}", world.story(id));
+    }
+}

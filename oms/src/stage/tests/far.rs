@@ -222,6 +222,13 @@ impl World {
                 Some(order) => shown(&order),
                 None => return error(-2013, "Order does not exist."),
             },
+            ("POST", "/fapi/v1/order") => {
+                let client = param("newClientOrderId").unwrap();
+                if self.orders.contains_key(&client) {
+                    return error(-4116, "ClientOrderId is duplicated.");
+                }
+                shown(&self.rest_order(&client))
+            }
             ("DELETE", "/fapi/v1/order") => match found.filter(|order| is_open(order.status)) {
                 Some(order) => {
                     self.orders.get_mut(&order.client).unwrap().status = "CANCELED";

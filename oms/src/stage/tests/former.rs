@@ -161,6 +161,31 @@ fn one_that_was_found_and_ended_is_not_found_again_when_another_takes_its_place_
 }
 
 #[test]
+fn one_that_was_known_by_name_and_ended_is_not_found_again_when_its_end_is_told_late() {
+    // The same counter in two sessions: one takes the other's place in the table.
+    let known = [1, 2].map(|session| {
+        let mut former = former_order(5, None, &[]);
+        former.order.id = OrderId::new(session, 5);
+        former
+    });
+    let mut world = after_death(known.to_vec());
+    let both = [1, 2].map(|session| OrderId::new(session, 5));
+    for id in both {
+        world.rest_order(&id.to_string());
+    }
+    world.run(10_000);
+    assert_eq!(world.reached, [Milestone::Ready]);
+    let before = both.map(|id| told(&world, id));
+    for id in both {
+        let late = world.order_event(&id.to_string(), "CANCELED", "CANCELED", "0", None);
+        world.tell(&late);
+    }
+    world.run(6_000);
+    assert_eq!(both.map(|id| told(&world, id)), before);
+    assert!(!world.notices().contains(&"an order of a former session turned up: looking for all of them"));
+}
+
+#[test]
 fn one_that_turns_up_later_is_found_as_well() {
     let mut world = after_death(Vec::new());
     world.run(3_000);

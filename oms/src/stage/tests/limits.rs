@@ -42,6 +42,65 @@ fn a_limit_on_orders_lets_cancels_flow_and_one_on_weight_does_not() {
 }
 
 #[test]
+fn a_limit_that_is_said_to_have_ended_long_ago_lasts_as_long_as_one_without_an_end() {
+    let wait = |status: u16, data: serde_json::Value| {
+        let mut world = World::ready();
+        world.reply(json!({"id": 77, "status": status, "error": {"code": -1003, "msg": "", "data": data}}));
+        world.run(3);
+        usage_of(&world.seen).last().unwrap().blocked_until.unwrap().since(world.now())
+    };
+    for status in [429, 418] {
+        for past in [0, START_MS - 1] {
+            assert_eq!(wait(status, json!({"retryAfter": past})), wait(status, json!({})), "{status} {past}");
+        }
+    }
+    // It ended while the answer was on its way: nothing is left to wait for.
+    let (mut world, _) = keeping();
+    world.place();
+    world.run(50);
+    let (number, ended) = (world.requests[0]["id"].clone(), world.now().millis() - 20);
+    world.reply(
+        json!({"id": number, "status": 429, "error": {"code": -1003, "msg": "", "data": {"retryAfter": ended}}}),
+    );
+    world.run(3);
+    let until = usage_of(&world.seen).last().unwrap().blocked_until.unwrap();
+    assert!(until.since(world.now()) < 50_000_000, "{until:?}");
+}
+
+#[test]
+fn during_a_ban_the_user_stream_does_not_connect_and_after_a_limit_it_does() {
+    for (status, connects) in [(429, true), (418, false)] {
+        let mut world = World::ready();
+        let until = world.now().millis() + 30_000;
+        world.reply(
+            json!({"id": 77, "status": status, "error": {"code": -1003, "msg": "", "data": {"retryAfter": until}}}),
+        );
+        world.run(5);
+        world.cut_user();
+        world.run_by(10, 29_000);
+        assert_eq!(world.user_far.is_connected(), connects, "{status}");
+        world.run_by(10, 3_000);
+        assert!(world.user_far.is_connected(), "{status}");
+    }
+}
+
+#[test]
+fn a_connection_that_is_replaced_because_of_its_age_waits_for_the_end_of_a_ban_too() {
+    use optiflow_wire::limits::Limits;
+    let aged = Limits { lifetime: Duration::from_secs(100), lifetime_jitter: Duration::ZERO, ..Limits::orders() };
+    let mut world = World::built(super::world::hmac_key(), 4096, Guards::default(), aged).made_ready();
+    world.run_by(10, 60_000);
+    let until = world.now().millis() + 90_000;
+    world.reply(json!({"id": 77, "status": 418, "error": {"code": -1003, "msg": "", "data": {"retryAfter": until}}}));
+    let up = |world: &World| world.notices().iter().filter(|what| what.ends_with(" is up")).count();
+    world.run_by(10, 85_000);
+    assert!(world.notices().contains(&"order socket is down") && world.notices().contains(&"user stream is down"));
+    assert_eq!(up(&world), 2, "of the beginning");
+    world.run_by(10, 10_000);
+    assert_eq!(up(&world), 4);
+}
+
+#[test]
 fn while_the_exchange_wants_silence_nobody_connects_and_then_somebody_does_soon() {
     let mut world = World::ready();
     let until = world.now().millis() + 60_000;
@@ -52,6 +111,20 @@ fn while_the_exchange_wants_silence_nobody_connects_and_then_somebody_does_soon(
     assert!(!world.order_far.is_connected(), "an attempt to connect is a request, too");
     world.run_by(10, 1_000);
     assert!(world.order_far.is_connected());
+}
+
+#[test]
+fn silence_lasts_as_long_as_was_asked_for_however_wrong_their_clock_is_known() {
+    for wrong in [-2_000_000_000, 0, 2_000_000_000] {
+        let mut world = World::ready();
+        let server = world.now().millis();
+        world.oms.core.time.set(wrong);
+        let data = json!({"serverTime": server, "retryAfter": server + 30_000});
+        world.reply(json!({"id": 77, "status": 429, "error": {"code": -1003, "msg": "", "data": data}}));
+        world.run(3);
+        let until = usage_of(&world.seen).last().unwrap().blocked_until.unwrap().millis();
+        assert!((server + 30_000..server + 30_100).contains(&until), "{wrong}: {}", until - server);
+    }
 }
 
 #[test]

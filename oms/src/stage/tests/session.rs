@@ -66,6 +66,18 @@ fn an_ed25519_key_logs_on_first_and_signs_nothing_afterwards() {
 }
 
 #[test]
+fn a_fault_of_tls_is_told_in_words() {
+    use optiflow_wire::down::{Down, TlsFault};
+    let mut world = World::ready();
+    world.logged.clear();
+    let now = world.now();
+    world.oms.core.user_socket_down(now, Down::Tls(TlsFault::KeyUpdate));
+    world.run(1);
+    let told = ["user stream is down", "the peer changed its TLS keys; a new connection gets new ones"];
+    assert_eq!(world.notices()[..2], told);
+}
+
+#[test]
 fn a_refused_key_is_told_once_and_not_shown_again() {
     let mut world = World::with(session_key(), 4096);
     world.manner = super::world::Manner::Keep;

@@ -192,6 +192,35 @@ fn trades_of_others_move_the_position_and_forced_closing_stops_us() {
 }
 
 #[test]
+fn trades_and_forced_closing_in_a_symbol_that_is_not_configured_are_told_once_an_event_and_move_nothing() {
+    let mut world = World::ready();
+    for (client, kind, fill, told) in [
+        ("web_1", "NEW", None, None),
+        ("web_1", "TRADE", Some((77, "0.5")), Some("a trade in a symbol that is not configured")),
+        (
+            "adl_autoclose",
+            "NEW",
+            None,
+            Some("the exchange closes a position by force in a symbol that is not configured"),
+        ),
+        (
+            "autoclose-123",
+            "CALCULATED",
+            Some((78, "0.5")),
+            Some("the exchange closes a position by force in a symbol that is not configured"),
+        ),
+    ] {
+        world.logged.clear();
+        let mut event = world.order_event(client, kind, "PARTIALLY_FILLED", "0.5", fill);
+        event["o"]["s"] = json!("DOGEUSDT");
+        world.tell(&event);
+        world.run(3);
+        assert_eq!(world.notices(), told.into_iter().collect::<Vec<_>>(), "{client} {kind}");
+    }
+    assert!(world.positions().is_empty() && world.gates().is_empty() && world.reached.is_empty());
+}
+
+#[test]
 fn a_position_that_no_trade_explains_is_asked_for() {
     let mut world = World::ready();
     world.position = "0.3".to_owned();
