@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use optiflow_base::clock::Nanos;
 use optiflow_base::order::Usage;
-use optiflow_base::rest::{Auth, RestCall, RestReply};
+use optiflow_base::rest::{Auth, NOT_SENT, RestCall, RestReply};
 use optiflow_oms::binance::rest::{Patience, pause, target};
 use optiflow_oms::binance::sign::ApiKey;
 use optiflow_oms::peace::{Block, Peace};
@@ -74,6 +74,9 @@ impl Caller {
         };
         if let Some(block) = self.peace.block(now).filter(|_| self.keeps_peace()) {
             return (now, refused(block.status, Some(block.until)));
+        }
+        if call.is_late(self.time.now_ms(now)) {
+            return (now, refused(NOT_SENT, None));
         }
         let response = match self.seam.as_ref().map_or(Passage::Pass, |seam| seam.borrow_mut().call(now, call)) {
             Passage::Pass => self.ask(now, call),

@@ -86,20 +86,19 @@ pub fn instrument(exchange: &Exchange) -> Result<Instrument, String> {
     listing::instrument(SymbolId(0), listing, FEES)
 }
 
-/// Our rooms, which trade one symbol.
+/// What is traded, and by whom.
+pub type Traded = (Instrument, Box<dyn Strategy + Send>);
+
+/// Our rooms.
 ///
 /// # Errors
 /// In words for people, when the account's name is none.
-pub fn rooms(
-    instrument: Instrument,
-    account: &Account,
-    seed: u64,
-    strategy: Box<dyn Strategy + Send>,
-) -> Result<Rooms, String> {
+pub fn rooms(traded: Vec<Traded>, account: &Account, seed: u64) -> Result<Rooms, String> {
     let attempts = Attempts::new();
-    let Instrument { symbol: id, name, tick_size, .. } = instrument;
+    let instruments: Vec<Instrument> = traded.iter().map(|(instrument, _)| *instrument).collect();
+    let heard = |one: &Instrument| FeedSymbol { id: one.symbol, name: one.name, tick_size: one.tick_size };
     let feed = FeedConfig {
-        symbols: vec![FeedSymbol { id, name, tick_size }],
+        symbols: instruments.iter().map(heard).collect(),
         public: endpoint("/"),
         market: endpoint("/"),
         depth_speed: "100ms".to_owned(),
@@ -109,26 +108,28 @@ pub fn rooms(
         seed,
     };
     let engine = EngineConfig {
-        symbols: vec![EngineSymbol { instrument, strategy }],
+        symbols: traded.into_iter().map(|(instrument, strategy)| EngineSymbol { instrument, strategy }).collect(),
         epoch: 1,
         rates: RATES,
         sample_every: Duration::from_secs(1),
         book_age_max: AGE_MAX,
         flow_window: Duration::from_secs(1),
     };
-    let oms = oms(instrument, account, seed, &attempts)?;
-    Ok(Rooms { feed, engine, risk: risk(instrument), oms })
+    let risk = risk(&instruments);
+    let oms = oms(instruments, account, seed, &attempts)?;
+    Ok(Rooms { feed, engine, risk, oms })
 }
 
-fn risk(instrument: Instrument) -> RiskConfig {
+fn risk(instruments: &[Instrument]) -> RiskConfig {
+    let limited = |instrument: &Instrument| RiskSymbol {
+        instrument: *instrument,
+        order_notional_max: usdt(500),
+        position_notional_max: usdt(600),
+        open_orders_max: 4,
+        price_band_ppm: 10_000,
+    };
     RiskConfig {
-        symbols: vec![RiskSymbol {
-            instrument,
-            order_notional_max: usdt(500),
-            position_notional_max: usdt(600),
-            open_orders_max: 4,
-            price_band_ppm: 10_000,
-        }],
+        symbols: instruments.iter().map(limited).collect(),
         total: None,
         is_lasting: outcome::is_lasting,
         orders_ten_seconds: RATES.orders_ten_seconds,
@@ -139,9 +140,9 @@ fn risk(instrument: Instrument) -> RiskConfig {
     }
 }
 
-fn oms(instrument: Instrument, account: &Account, seed: u64, attempts: &Attempts) -> Result<OmsConfig, String> {
+fn oms(instruments: Vec<Instrument>, account: &Account, seed: u64, attempts: &Attempts) -> Result<OmsConfig, String> {
     Ok(OmsConfig {
-        instruments: vec![instrument],
+        instruments,
         ws_api: endpoint("/ws-fapi/v1"),
         private: endpoint("/"),
         key: Arc::new(account.key()?),
@@ -171,7 +172,8 @@ pub const RATES: RateLimits =
     RateLimits { orders_ten_seconds: 300, orders_minute: 1_200, weight_minute: 2_400, reserve_percent: 10 };
 /// When there is no reason for another moment.
 pub const START: Nanos = Nanos::from_millis(1_795_327_200_000);
-const FEES: FeesPpm = FeesPpm { maker: 200, taker: 500 };
+/// What the account pays.
+pub const FEES: FeesPpm = FeesPpm { maker: 200, taker: 500 };
 /// Of market data that may still be traded on.
 const AGE_MAX: Duration = Duration::from_secs(2);
 /// Of streams, until they are taken for dead.

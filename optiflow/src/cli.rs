@@ -67,7 +67,8 @@ pub struct TradeArgs {
     /// Stop after this long, such as 60s or 2h (overrides the configuration).
     #[arg(long = "for", value_name = "DURATION", value_parser = parse_duration)]
     pub run_for: Option<Duration>,
-    /// Market of the embedded exchange: `synthetic`, or recorded files separated by commas.
+    /// Market of the embedded exchange: `synthetic[:SYMBOL,…[@RATE]]` (`synthetic:BTCUSDT@0.2`: a fifth of the usual happens in
+    /// a second; 0.01 to 10), or recorded files separated by commas.
     #[arg(long, value_name = "SOURCE")]
     pub market: Option<String>,
     /// Seed of the embedded exchange.
@@ -99,8 +100,9 @@ pub struct ExchangeArgs {
     /// Port on 127.0.0.1; 0 takes any free one.
     #[arg(long, default_value_t = 0)]
     pub port: u16,
-    /// Market to replay: `synthetic`, recorded files separated by commas, or `metronome:PERIOD` (such as 60ms), whose best
-    /// price moves once a period.
+    /// Market to replay: `synthetic[:SYMBOL,…[@RATE]]` (`synthetic:BTCUSDT@0.2`: a fifth of the usual happens in a second;
+    /// 0.01 to 10), recorded files separated by commas, or `metronome:PERIOD` (such as 60ms), whose best price moves once a
+    /// period.
     #[arg(long, value_name = "SOURCE", default_value = "synthetic")]
     pub market: String,
     /// Seed of the synthetic market, of the test keys, and of faults whose file names none.
@@ -137,7 +139,8 @@ pub struct BacktestArgs {
     /// Market to replay, in time order: event stores (`.parquet`) or hftbacktest's arrays (`.npz`, `.npy`).
     #[arg(long, value_name = "FILE", required_unless_present = "market", num_args = 1..)]
     pub data: Vec<PathBuf>,
-    /// Instead of files, for strategies of the engine: `synthetic[:SYMBOL,…]`, or raw captures separated by commas.
+    /// Instead of files, for strategies of the engine: `synthetic[:SYMBOL,…[@RATE]]` (a RATE of 0.2: a fifth of the usual
+    /// happens in a second; 0.01 to 10), or raw captures separated by commas.
     #[arg(long, value_name = "SOURCE", conflicts_with = "data")]
     pub market: Option<String>,
     /// Seed of a synthetic market [default: the configuration's, else 7].

@@ -168,10 +168,9 @@ fn words(deed: &Deed) -> (String, Value) {
             (format!("exit      {symbol} {side} {qty} at market, {client}: {answer}"), value)
         }
         Deed::Blind(why) => (format!("blind     {why}"), json!({ "what": "blind", "why": why })),
-        Deed::Waiting(span) => {
+        Deed::Waiting { span, why } => {
             let seconds = span.as_secs_f64();
-            let text = format!("waiting   {seconds:.1} s: the exchange asks for silence");
-            (text, json!({ "what": "waiting", "seconds": seconds }))
+            (format!("waiting   {seconds:.1} s: {why}"), json!({ "what": "waiting", "seconds": seconds, "why": why }))
         }
     }
 }

@@ -26,7 +26,7 @@ pub fn exchange(seed: u64, start: Nanos) -> Result<Exchange, String> {
 /// In words for people, when the exchange's listing cannot be traded.
 pub fn rooms(seed: u64, reserve_percent: u32, exchange: &Exchange) -> Result<Rooms, String> {
     let instrument = usual::instrument(exchange)?;
-    let mut rooms = usual::rooms(instrument, &ACCOUNT, seed, Box::new(Greedy::new(seed)))?;
+    let mut rooms = usual::rooms(vec![(instrument, Box::new(Greedy::new(seed)))], &ACCOUNT, seed)?;
     rooms.feed.depth_speed = DEPTH_SPEED.to_owned();
     rooms.engine.epoch = EPOCH;
     rooms.engine.rates = RateLimits { reserve_percent, ..RATES };

@@ -47,7 +47,7 @@ pub struct Tally {
     pub waits: Waits,
     /// Cancels and exits that the limiter turned down.
     pub held_back: u64,
-    /// Cancels that found the order socket down.
+    /// Cancels that found neither an order socket nor REST open.
     pub cut_off: u64,
     /// Entries and amendments that the limiter turned down: the appetite.
     pub turned_down: u64,
@@ -154,7 +154,7 @@ impl Tally {
             self.waits.late += u64::from(wait > LATE_NS);
         }
         // A cancel that the order's own end overtook is wanted no more; one that was turned down or lost still is.
-        // One that found the socket down is asked for anew: that is no matter of limits.
+        // One that found no way open is asked for anew: that is no matter of limits.
         let is_down = event.change == OrderChange::CancelRefused { code: LocalCode::NotSent.code() };
         self.cut_off += u64::from(is_down);
         if is_sent || is_down || event.change.is_end() {

@@ -29,7 +29,7 @@ pub struct Verdict {
     pub waits: Waits,
     /// Cancels and exits that the limiter turned down.
     pub held_back: u64,
-    /// Cancels that found the order socket down.
+    /// Cancels that found neither an order socket nor REST open.
     pub cut_off: u64,
     /// Entries and amendments that it turned down.
     pub turned_down: u64,
@@ -83,7 +83,7 @@ impl fmt::Display for Verdict {
         let (Waits { count, longest, late }, cut_off) = (self.waits, self.cut_off);
         let longest = Duration::from_nanos(longest);
         writeln!(f, "{count} cancels and exits left, {late} later than 0.1 s, at worst {longest:?}")?;
-        writeln!(f, "{cut_off} cancels found the order socket down")?;
+        writeln!(f, "{cut_off} cancels found neither socket nor REST open")?;
         write!(f, "turned down by the limiter: {} entries, {} cancels and exits", self.turned_down, self.held_back)
     }
 }

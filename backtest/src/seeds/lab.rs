@@ -3,31 +3,17 @@
 //! One or two symbols on the synthetic market, limits tight enough to be met, the dead-man's switch and the spare socket on.
 
 use std::cell::RefCell;
-use std::net::{Ipv4Addr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
 
-use optiflow_base::clock::{Nanos, VirtualClock};
+use optiflow_base::clock::VirtualClock;
 use optiflow_base::ids::SymbolId;
 use optiflow_base::instrument::Instrument;
 use optiflow_base::money::{Notional, Price};
-use optiflow_base::secret::Secret;
-use optiflow_engine::engine::{EngineConfig, EngineSymbol};
-use optiflow_engine::rates::RateLimits;
-use optiflow_feed::{FeedConfig, FeedSymbol, Silence};
-use optiflow_oms::binance::sign::ApiKey;
-use optiflow_oms::stage::{Guards, OmsConfig};
-use optiflow_oms::time::ExchangeTime;
-use optiflow_risk::{RiskConfig, RiskSymbol, TotalLimits};
-use optiflow_sim::binance::auth::Keys;
-use optiflow_sim::binance::exchange::{Exchange, ExchangeConfig};
-use optiflow_sim::core::CoreConfig;
+use optiflow_risk::TotalLimits;
+use optiflow_sim::binance::exchange::Exchange;
 use optiflow_sim::market;
 use optiflow_sim::words::Listing;
-use optiflow_wire::attempts::Attempts;
-use optiflow_wire::endpoint::Endpoint;
-use optiflow_wire::limits::Limits;
 use optiflow_wire::transport::memory::MemoryDialer;
 
 use super::bug::Bug;
@@ -37,8 +23,11 @@ use super::plan::Plan;
 use super::restless::Restless;
 use super::sight::Slip;
 use super::truth::Bound;
-use crate::listing::{self, FeesPpm};
+use crate::listing;
+use crate::usual::{self, Account, FEES, Traded, usdt};
 use crate::world::{Net, Rooms, World};
+
+pub use crate::usual::START;
 
 /// A world that stamps with virtual time.
 pub type SeededWorld = World<Rc<VirtualClock>>;
@@ -77,23 +66,7 @@ pub struct Birth<'a> {
 pub fn exchange(plan: &Plan) -> Result<Exchange, String> {
     let market = format!("{}@{}", MARKETS[usize::from(plan.symbols > 1)], plan.market_rate);
     let source = market::open(&market, plan.seed).map_err(|error| error.to_string())?;
-    let core = CoreConfig {
-        listings: source.listings().to_vec(),
-        wallet: WALLET,
-        leverage: 20,
-        maker_fee_ppm: MAKER_FEE_PPM,
-        taker_fee_ppm: TAKER_FEE_PPM,
-        speed: 1.0,
-        start: START,
-        rules: Default::default(),
-    };
-    let keys = Keys {
-        api_key: API_KEY.to_owned(),
-        api_secret: secret(),
-        ed25519_api_key: "unused".to_owned(),
-        ed25519_public_key: [0; 32],
-    };
-    let mut exchange = Exchange::new(ExchangeConfig { core, keys, seed: plan.seed }, source);
+    let mut exchange = usual::exchange(source, &ACCOUNT, plan.seed, START);
     exchange.set_faults(START, &plan.faults);
     Ok(exchange)
 }
@@ -145,112 +118,46 @@ fn rooms(
     tls: Option<&Arc<rustls::ClientConfig>>,
     slip: &Slip,
 ) -> Result<Rooms, String> {
-    let endpoint = |path: &str| Endpoint {
-        host: "localhost".to_owned(),
-        port: 443,
-        addresses: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 443))],
-        path: path.to_owned(),
-        tls: tls.cloned(),
-        renewal: None,
-    };
     let seed = plan.seed ^ u64::from(life);
-    let attempts = Attempts::new();
-    let heard = |one: &Instrument| FeedSymbol { id: one.symbol, name: one.name, tick_size: one.tick_size };
-    let feed = FeedConfig {
-        symbols: instruments.iter().map(heard).collect(),
-        public: endpoint("/"),
-        market: endpoint("/"),
-        depth_speed: plan.depth_speed.to_owned(),
-        silence: Silence { depth: SILENCE, top: SILENCE, trade: TRADE_SILENCE, mark: MARK_SILENCE },
-        lag_max: Duration::from_secs(2),
-        limits: Limits::market().sharing(&attempts),
-        seed,
-    };
-    let traded = |one: &Instrument| {
-        let seed = seed.rotate_left(one.symbol.0.into());
+    let traded = |instrument: Instrument| -> Traded {
+        let seed = seed.rotate_left(instrument.symbol.0.into());
         let restless = Restless::new(seed, plan.pace, plan.modifies, slip.clone());
         let restless = if plan.market_rate < 1.0 { restless.hasty() } else { restless };
-        EngineSymbol { instrument: *one, strategy: Box::new(restless) }
+        (instrument, Box::new(restless))
     };
-    let limited = |one: &Instrument| RiskSymbol {
-        instrument: *one,
-        order_notional_max: usdt(500),
-        position_notional_max: usdt(POSITION_MAX),
-        open_orders_max: OPEN_MAX,
-        price_band_ppm: 10_000,
-    };
-    let engine = EngineConfig {
-        symbols: instruments.iter().map(traded).collect(),
-        // The database knows.
-        epoch: 0,
-        rates: RATES,
-        sample_every: Duration::from_secs(1),
-        book_age_max: Duration::from_secs(2),
-        flow_window: Duration::from_secs(1),
-    };
-    let risk = RiskConfig {
-        symbols: instruments.iter().map(limited).collect(),
-        // The plan says.
-        total: None,
-        is_lasting: optiflow_oms::binance::outcome::is_lasting,
-        orders_ten_seconds: 300,
-        orders_minute: 1_200,
-        weight_minute: 2_400,
-        reserve_percent: 20,
-        quote_age_max: Duration::from_secs(2),
-    };
-    let key = ApiKey::hmac(API_KEY, &secret()).map_err(|error| error.to_string())?;
-    let oms = OmsConfig {
-        instruments,
-        ws_api: endpoint("/ws-fapi/v1"),
-        private: endpoint("/"),
-        key: Arc::new(key),
-        time: ExchangeTime::new(),
-        margin_asset: "USDT".to_owned(),
-        recv_window_ms: 1_000,
-        reply_timeout: Duration::from_secs(2),
-        stop_timeout: Duration::from_secs(10),
-        limits: Limits::orders().sharing(&attempts),
-        seed,
-        guards: Guards { spare: true, ..Guards::default() },
-    };
-    Ok(Rooms { feed, engine, risk, oms })
+    let mut rooms = usual::rooms(instruments.into_iter().map(traded).collect(), &ACCOUNT, seed)?;
+    let Rooms { feed, engine, risk, oms } = &mut rooms;
+    for endpoint in [&mut feed.public, &mut feed.market, &mut oms.ws_api, &mut oms.private] {
+        endpoint.tls = tls.cloned();
+    }
+    feed.depth_speed = plan.depth_speed.to_owned();
+    engine.rates.reserve_percent = RESERVE_PERCENT;
+    risk.reserve_percent = RESERVE_PERCENT;
+    for symbol in &mut risk.symbols {
+        symbol.position_notional_max = usdt(POSITION_MAX);
+        symbol.open_orders_max = OPEN_MAX;
+    }
+    Ok(rooms)
 }
 
 /// Without a least or largest price.
 fn instrument(index: usize, listing: &Listing) -> Result<Instrument, String> {
     let symbol = SymbolId(u16::try_from(index).map_err(|_| format!("{index} symbols are too many"))?);
-    let known = listing::instrument(symbol, listing, FeesPpm { maker: MAKER_FEE_PPM, taker: TAKER_FEE_PPM })?;
+    let known = listing::instrument(symbol, listing, FEES)?;
     Ok(Instrument { price_min: Price::ZERO, price_max: Price::ZERO, ..known })
-}
-
-fn secret() -> Secret {
-    Secret::new(SECRET_SPELLINGS[0].to_vec())
-}
-
-const fn usdt(whole: i128) -> Notional {
-    Notional::from_units(whole * 100_000_000)
 }
 
 /// The key's secret: as it is, in hexadecimal digits, and in base 64.
 pub const SECRET_SPELLINGS: [&[u8]; 3] =
-    [b"of-a-seeded-world", b"6f662d612d7365656465642d776f726c64", b"b2YtYS1zZWVkZWQtd29ybGQ"];
+    [ACCOUNT.secret.as_bytes(), b"6f662d612d7365656465642d776f726c64", b"b2YtYS1zZWVkZWQtd29ybGQ"];
 /// What the account begins with.
 pub const WALLET: Notional = usdt(10_000);
-/// When every world begins.
-pub const START: Nanos = Nanos::from_millis(1_795_327_200_000);
-const API_KEY: &str = "seeded";
-const MAKER_FEE_PPM: i64 = 200;
-const TAKER_FEE_PPM: i64 = 500;
+const ACCOUNT: Account = Account { name: "seeded", secret: "of-a-seeded-world", wallet: WALLET };
 const POSITION_MAX: i128 = 600;
 const OPEN_MAX: u32 = 6;
 const TOTAL_MAX: i128 = 900;
 const OPEN_TOTAL_MAX: u32 = 9;
 /// What is traded, by how many there are.
 const MARKETS: [&str; 2] = ["synthetic:BTCUSDT", "synthetic:BTCUSDT,ETHUSDT"];
-const SILENCE: Duration = Duration::from_secs(3);
-const TRADE_SILENCE: Duration = Duration::from_secs(30);
-const MARK_SILENCE: Duration = Duration::from_secs(5);
-/// What strategies see of the limits.
-const RATES: RateLimits =
-    RateLimits { orders_ten_seconds: 300, orders_minute: 1_200, weight_minute: 2_400, reserve_percent: 20 };
+/// The share of every limit that is kept for cancels and exits.
+const RESERVE_PERCENT: u32 = 20;

@@ -21,7 +21,7 @@ pub type TestWorld = World<Rc<VirtualClock>>;
 pub fn world(market: &str, seed: u64, depth_speed: &str, strategy: Box<dyn Strategy + Send>) -> TestWorld {
     let clock = Rc::new(VirtualClock::new(START));
     let exchange = usual::exchange(market::open(market, seed).unwrap(), &ACCOUNT, seed, START);
-    let mut rooms = usual::rooms(usual::instrument(&exchange).unwrap(), &ACCOUNT, seed, strategy).unwrap();
+    let mut rooms = usual::rooms(vec![(usual::instrument(&exchange).unwrap(), strategy)], &ACCOUNT, seed).unwrap();
     rooms.feed.depth_speed = depth_speed.to_owned();
     // A recorded market may be quiet.
     rooms.feed.silence = Silence { depth: LONG, top: LONG, trade: LONG, mark: LONG };

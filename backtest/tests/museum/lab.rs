@@ -43,7 +43,7 @@ pub fn key() -> ApiKey {
 }
 
 fn rooms(life: u32, instrument: Instrument, strategy: Box<dyn Strategy + Send>) -> Rooms {
-    let mut rooms = usual::rooms(instrument, &ACCOUNT, life.into(), strategy).unwrap();
+    let mut rooms = usual::rooms(vec![(instrument, strategy)], &ACCOUNT, life.into()).unwrap();
     rooms.feed.silence = Silence { trade: LONG, mark: LONG, ..rooms.feed.silence };
     rooms.engine.epoch = FIRST_EPOCH + life;
     rooms.engine.book_age_max = LONG;

@@ -150,5 +150,33 @@ fn moving(moved: Rc<Cell<bool>>, placed: Rc<Cell<u32>>) -> Tamper {
     })
 }
 
+// No incident of somebody else: it is said here because only here both order sockets die and REST lives.
+// Here: while no order socket can be had, what rests is cancelled and the position is closed by REST, each with one request.
+#[test]
+fn no_order_socket_can_be_had() {
+    let mut session = Session::ready();
+    session.hand().once = Some(Want::Take(lots(2)));
+    session.run(500);
+    session.hand().once = Some(Want::Rest);
+    session.run(500);
+    let resting = session.hand().asked[1];
+    session.strike_for(1_300, &[Fault::RefusedConnects, Fault::CutReply], Duration::from_secs(20));
+    session.run_until(1_100, |session| session.struck(Fault::RefusedConnects) > 0);
+    session.hand().once = Some(Want::Rest);
+    session.run(500);
+    let is_down = |session: &Session| session.gates().last().map(String::as_str) == Some("OrderSocketDown");
+    assert!(is_down(&session), "{:?}", session.gates());
+    assert_eq!(session.fate(resting), ["Sent", "Accepted", "Cancelled"], "withdrawn for the doubt");
+    session.hand().exit = true;
+    session.run(500);
+    let exit = *session.hand().asked.last().unwrap();
+    assert_eq!(session.story(exit), ["Sent", "Accepted", "Filled 0.002/0.002", "Done"]);
+    assert!(is_down(&session) && session.traded().len() == 2, "{:?}", session.gates());
+    session.hand().exit = false;
+    session.run(30_000);
+    assert_eq!(session.accepted(), 4, "each was sent once");
+    session.agrees();
+}
+
 /// So long a fault strikes, ms: the one request of the incident falls into it, the question that follows does not.
 const WINDOW: u64 = 60;
