@@ -32,12 +32,29 @@ pub struct Caller {
     waiting: Option<(Nanos, RestReply)>,
     patience: Patience,
     seam: Option<SharedSeam>,
+    /// Its replies do not reach the room that counts: it is told what they say.
+    announces: bool,
 }
 
 impl Caller {
     /// A line to `exchange` that has called nobody yet.
     pub fn new(exchange: Rc<RefCell<Exchange>>, key: Arc<ApiKey>, time: ExchangeTime, peace: Peace) -> Caller {
-        Caller { exchange, key, time, peace, waiting: None, patience: Patience::default(), seam: None }
+        Caller {
+            exchange,
+            key,
+            time,
+            peace,
+            waiting: None,
+            patience: Patience::default(),
+            seam: None,
+            announces: false,
+        }
+    }
+
+    /// The same line, for a room that does not count what was used.
+    #[must_use]
+    pub fn announcing(self) -> Caller {
+        Caller { announces: true, ..self }
     }
 
     /// Lets every call and reply pass this seam.
@@ -56,6 +73,9 @@ impl Caller {
             if let Some((_, mut reply)) = self.waiting.take_if(|(due, _)| *due <= now) {
                 if let Some(seam) = &self.seam {
                     seam.borrow_mut().reply(now, &mut reply);
+                }
+                if self.announces {
+                    self.peace.tell(&Usage { asked: Some(reply.sent), ..reply.usage });
                 }
                 assert!(line.replies.push(reply).is_ok(), "a stage drains its replies on every step");
             }

@@ -112,7 +112,7 @@ impl<C: Clock> World<C> {
         let Links { feed, engine, risk, mut oms, outside } = Links::new();
         let OmsConfig { key, time, guards, .. } = &rooms.oms;
         let caller = || Caller::new(exchange.clone(), key.clone(), time.clone(), guards.peace.clone());
-        let mut callers = [caller(), caller()];
+        let mut callers = [caller().announcing(), caller()];
         let peace = guards.peace.clone();
         let mut far_end = FarEnd::new(exchange.clone(), dialer.clone(), net.tls.clone());
         let seam = seam.map(|seam| {

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, HashSet, VecDeque};
 
+use optiflow_base::clock::Nanos;
 use optiflow_base::ids::{OrderId, SymbolId, TradeId};
 use optiflow_base::log::SignalSample;
 use optiflow_base::money::{Notional, Price, Qty, Side};
@@ -35,11 +36,15 @@ struct Book {
     last: Price,
     exchange_position: Option<Qty>,
     has_ordered: bool,
+    /// When the position was stated that the session begins with.
+    began: Nanos,
 }
 
 /// A trade as `Report::Order` tells it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Fill {
+    /// When it happened, by the exchange's clock; what was told without a time has none.
+    pub(crate) exchange_ms: u64,
     pub(crate) symbol: SymbolId,
     pub(crate) order: OrderId,
     pub(crate) trade: TradeId,
@@ -85,8 +90,8 @@ impl Ledger {
         self.fills.taker += u64::from(!fill.maker);
         let former = fill.order.epoch() != self.epoch;
         match (self.books.get_mut(fill.symbol.index()), side) {
-            // It is part of the position that the session begins with.
-            (Some(book), Some(_)) if former && !book.has_ordered => {}
+            // It is part of the position that the session begins with, however late it is found.
+            (Some(book), Some(_)) if former && (!book.has_ordered || fill.exchange_ms <= book.began.millis()) => {}
             (Some(book), Some(side)) => {
                 book.fills += 1;
                 book.holding.fill(side, fill.price, fill.qty, fill.fee);
@@ -96,11 +101,12 @@ impl Ledger {
     }
 
     /// The exchange states a position.
-    pub(crate) fn state_position(&mut self, symbol: SymbolId, qty: Qty, entry: Price) {
+    pub(crate) fn state_position(&mut self, symbol: SymbolId, qty: Qty, entry: Price, at: Nanos) {
         let Some(book) = self.books.get_mut(symbol.index()) else { return };
         book.exchange_position = Some(qty);
         if !book.has_ordered && book.fills == 0 {
             book.holding.adopt(qty, entry);
+            book.began = at;
         }
     }
 

@@ -181,12 +181,12 @@ impl Storage {
                 self.ledger.follow(&event);
                 self.rows.order_event(now, &event);
                 if let OrderChange::Filled { trade, price, qty, maker, fee, .. } = event.change {
-                    let OrderEvent { symbol, order, .. } = event;
-                    self.keep_fill(now, &event, &Fill { symbol, order, trade, price, qty, maker, fee });
+                    let OrderEvent { symbol, order, exchange_ms, .. } = event;
+                    self.keep_fill(now, &event, &Fill { exchange_ms, symbol, order, trade, price, qty, maker, fee });
                 }
             }
             Report::Position { symbol, qty, entry, at } => {
-                self.ledger.state_position(symbol, qty, entry);
+                self.ledger.state_position(symbol, qty, entry, at);
                 self.rows.position(now, symbol, qty, entry, at);
             }
             Report::Wallet { balance, at } => {

@@ -362,3 +362,18 @@ fn a_sample_that_is_no_number_is_a_row_that_is_lost_and_ends_nothing() {
     assert_eq!(query(&scratch.database(), "SELECT COUNT(*) FROM signals"), ["1"]);
     assert_eq!(query(&scratch.database(), "SELECT COUNT(*) FROM order_events"), ["1"]);
 }
+
+#[test]
+fn a_former_fill_that_is_found_late_counts_by_when_it_happened() {
+    let scratch = Scratch::new();
+    let mut world = World::open(&scratch.database(), EPOCH + 1);
+    world.keep(&[position("0.003", "30000"), place(9, Side::Buy, "30000", "0.001"), change(9, OrderChange::Sent)]);
+    let before = fill(1, 71, "30000", "0.001", "0.001");
+    let mut since = fill(1, 72, "30000", "0.001", "0.002");
+    if let LogEvent::Report(Report::Order(event)) = &mut since {
+        event.exchange_ms += 5_000;
+    }
+    world.keep(&[place(1, Side::Buy, "30000", "0.002"), before, since]);
+    let summary = world.storage.finish("stopped", world.now).unwrap();
+    assert_eq!(summary.symbols[0].position, qty("0.004"), "the first is in what the session began with");
+}

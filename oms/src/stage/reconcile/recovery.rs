@@ -33,8 +33,22 @@ pub struct Recovery {
     /// Per symbol, up to where all orders have been seen.
     seen: Vec<Since>,
     catalogued: bool,
+    /// After a death the list of all orders is read once more: it may lag behind, and nothing else tells of an order that
+    /// it left out.
+    second: Second,
     /// No request of a dead session arrives after this.
     settled_at: Nanos,
+}
+
+/// The second reading of the list of all orders.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Second {
+    /// Is due some time after the first.
+    Wanted,
+    /// Is due then.
+    At(Nanos),
+    /// Is not needed, or is over.
+    Over,
 }
 
 impl Recovery {
@@ -47,6 +61,7 @@ impl Recovery {
             found: Vec::new(),
             seen: former.since.clone(),
             catalogued,
+            second: if former.died { Second::Wanted } else { Second::Over },
             settled_at: if former.died { gone + recv_window + CLOCK_SLACK } else { gone },
             former,
         }
@@ -78,8 +93,21 @@ impl Recovery {
     }
 
     /// The list of all has been read.
-    pub fn has_catalogued(&mut self) {
+    pub fn has_catalogued(&mut self, now: Nanos) {
         self.catalogued = true;
+        if self.second == Second::Wanted {
+            self.second = Second::At(now + SECOND_LOOK);
+        }
+    }
+
+    /// Is the list of all to be read once more? Says so once.
+    pub fn takes_second_look(&mut self, now: Nanos) -> bool {
+        let is_due = matches!(self.second, Second::At(at) if now >= at);
+        if is_due {
+            self.second = Second::Over;
+            self.look_again();
+        }
+        is_due
     }
 
     /// An order has turned up that the list of all should have shown: look at all of it again.
@@ -121,7 +149,7 @@ impl<C: Clock> Core<C> {
 
     pub(super) fn list_all_orders(&mut self, now: Nanos) {
         if self.read_catalogue(now) {
-            self.recovery.has_catalogued();
+            self.recovery.has_catalogued(now);
             self.reconcile.enter(Step::Resolving);
         }
     }
@@ -225,6 +253,8 @@ impl<C: Clock> Core<C> {
     }
 }
 
+/// From the first reading of all orders to the second: longer than lists were ever seen to lag.
+const SECOND_LOOK: Duration = Duration::from_secs(5);
 /// Orders in one answer at most.
 const PAGE_LEN: usize = 1000;
 /// The clocks of two sessions may differ by this much, ms.

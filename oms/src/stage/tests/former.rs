@@ -174,7 +174,7 @@ fn one_that_was_known_by_name_and_ended_is_not_found_again_when_its_end_is_told_
         world.rest_order(&id.to_string());
     }
     world.run(10_000);
-    assert_eq!(world.reached, [Milestone::Ready]);
+    assert_eq!(world.reached, [Milestone::Ready; 2], "and again after the second look");
     let before = both.map(|id| told(&world, id));
     for id in both {
         let late = world.order_event(&id.to_string(), "CANCELED", "CANCELED", "0", None);
@@ -237,5 +237,23 @@ fn more_former_orders_than_fit_side_by_side_all_come_to_their_end() {
     for session in 1..=40 {
         assert!(told(&world, OrderId::new(session, 5)).ends_with("cancelled"), "{session}");
     }
+    assert_eq!(world.reached, [Milestone::Ready; 2], "and again after the second look");
+}
+
+#[test]
+fn one_that_the_list_leaves_out_at_first_is_found_at_the_second_look() {
+    let mut world = after_death(Vec::new());
+    let client = id(7).to_string();
+    world.rest_order(&client);
+    world.set(&client, "FILLED", "0.01");
+    world.trade_at_venue(70, 1_001, "0.01");
+    world.unlisted.push(client.clone());
+    world.run(3_000);
     assert_eq!(world.reached, [Milestone::Ready]);
+    assert_eq!(told(&world, id(7)), "", "nothing tells of it");
+    world.unlisted.clear();
+    world.run(8_000);
+    assert_eq!(told(&world, id(7)), "wanted 0.01 at 83000; accepted 1001; trade 70 of 0.01, 0.01 in all; done");
+    assert_eq!(world.oms.core.desk.positions.qty(BTC).unwrap().to_string(), "0.01");
+    assert_eq!(world.gates().last().map(String::as_str), Some("open Reconciled"));
 }
