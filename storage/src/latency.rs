@@ -1,10 +1,8 @@
 //! A histogram per span, three significant digits, from a nanosecond to a minute.
 //!
-//! Values beyond a minute count as a minute. Keeps the buckets that counted something, and no others: they are walked
-//! every second. Storage thread.
+//! Values beyond a minute count as a minute. Allocated once. Storage thread.
 
-use std::collections::BTreeMap;
-
+use hdrhistogram::Histogram;
 use optiflow_base::log::Span;
 
 use crate::summary::SpanSummary;
@@ -12,92 +10,71 @@ use crate::summary::SpanSummary;
 /// All spans of a session.
 #[derive(Debug)]
 pub(crate) struct Latencies {
-    spans: [Histogram; Span::ALL.len()],
+    spans: [Histogram<u64>; Span::ALL.len()],
+    /// Was anything measured since somebody last asked for what is fresh?
+    is_fresh: [bool; Span::ALL.len()],
 }
 
 impl Latencies {
     pub(crate) fn new() -> Latencies {
-        Latencies { spans: Span::ALL.map(|_| Histogram::default()) }
+        Latencies { spans: Span::ALL.map(|_| empty()), is_fresh: [false; Span::ALL.len()] }
     }
 
     pub(crate) fn record(&mut self, span: Span, nanos: u64) {
-        self.spans[span as usize].record(nanos);
+        self.spans[span as usize].saturating_record(nanos);
+        self.is_fresh[span as usize] = true;
     }
 
     /// Spans that were measured, in the order of [`Span::ALL`].
     pub(crate) fn summaries(&self) -> Vec<SpanSummary> {
-        let measured = Span::ALL.iter().zip(&self.spans).filter(|(_, histogram)| histogram.count > 0);
-        measured.map(|(span, histogram)| histogram.summary(span.name())).collect()
+        let measured = Span::ALL.iter().zip(&self.spans).filter(|(_, histogram)| !histogram.is_empty());
+        measured.map(|(span, histogram)| summarise(span.name(), histogram)).collect()
     }
 
     /// Those of them that were measured since the last call.
     pub(crate) fn fresh(&mut self) -> Vec<SpanSummary> {
-        let spans = Span::ALL.iter().zip(&mut self.spans);
-        let fresh =
-            spans.filter_map(|(span, histogram)| std::mem::take(&mut histogram.is_fresh).then_some((span, histogram)));
-        fresh.map(|(span, histogram)| histogram.summary(span.name())).collect()
+        let spans = Span::ALL.iter().zip(&self.spans).zip(&mut self.is_fresh);
+        let fresh = spans.filter_map(|(span, is_fresh)| std::mem::take(is_fresh).then_some(span));
+        fresh.map(|(span, histogram)| summarise(span.name(), histogram)).collect()
     }
 
     /// Every bucket that counted something: span, upper end in nanoseconds, count.
     pub(crate) fn buckets(&self) -> impl Iterator<Item = (&'static str, u64, u64)> {
-        Span::ALL
-            .iter()
-            .zip(&self.spans)
-            .flat_map(|(span, histogram)| histogram.buckets.iter().map(|(upper, count)| (span.name(), *upper, *count)))
+        Span::ALL.iter().zip(&self.spans).flat_map(|(span, histogram)| {
+            histogram.iter_recorded().map(|at| (span.name(), at.value_iterated_to(), at.count_since_last_iteration()))
+        })
     }
 }
 
-/// How often what was measured.
-#[derive(Clone, Debug, Default)]
-struct Histogram {
-    /// By their upper ends, those that counted something; at most some thirty thousand.
-    buckets: BTreeMap<u64, u64>,
-    count: u64,
-    /// Sum of the middles of buckets.
-    sum: u128,
-    /// Was anything measured since somebody last asked for what is fresh?
-    is_fresh: bool,
-}
-
-impl Histogram {
-    fn record(&mut self, nanos: u64) {
-        let nanos = nanos.min(NANOS_MAX);
-        let width = width(nanos);
-        let lower = nanos - nanos % width;
-        *self.buckets.entry(lower + width - 1).or_default() += 1;
-        self.count += 1;
-        self.sum += u128::from(lower + width / 2);
-        self.is_fresh = true;
-    }
-
-    fn summary(&self, span: &'static str) -> SpanSummary {
-        let mean = self.sum.checked_div(self.count.into()).unwrap_or(0);
-        // One walk through the buckets for all quantiles.
-        let (mut buckets, mut upper, mut counted) = (self.buckets.iter(), 0, 0);
-        let mut at = |quantile: f64| {
-            let wanted = (quantile * self.count as f64).ceil() as u64;
-            while counted < wanted
-                && let Some((next, count)) = buckets.next()
-            {
-                (upper, counted) = (*next, counted + count);
-            }
-            upper
-        };
-        let [p50_ns, p90_ns, p99_ns, p999_ns] = [0.50, 0.90, 0.99, 0.999].map(&mut at);
-        let max_ns = self.buckets.last_key_value().map_or(0, |(upper, _)| *upper);
-        let mean_ns = u64::try_from(mean).unwrap_or(u64::MAX);
-        SpanSummary { span, count: self.count, mean_ns, p50_ns, p90_ns, p99_ns, p999_ns, max_ns }
+fn summarise(span: &'static str, histogram: &Histogram<u64>) -> SpanSummary {
+    let at = |quantile: f64| histogram.value_at_quantile(quantile);
+    let sum: u128 = histogram.iter_recorded().fold(0, |sum, at| {
+        sum + u128::from(histogram.median_equivalent(at.value_iterated_to()))
+            * u128::from(at.count_since_last_iteration())
+    });
+    let mean = sum.checked_div(u128::from(histogram.len())).unwrap_or(0);
+    SpanSummary {
+        span,
+        count: histogram.len(),
+        mean_ns: u64::try_from(mean).unwrap_or(u64::MAX),
+        p50_ns: at(0.50),
+        p90_ns: at(0.90),
+        p99_ns: at(0.99),
+        p999_ns: at(0.999),
+        max_ns: histogram.max(),
     }
 }
 
-/// How many values share the bucket of this one: what differs in the fourth digit.
-const fn width(nanos: u64) -> u64 {
-    1 << (u64::BITS - nanos.leading_zeros()).saturating_sub(PRECISION_BITS)
+/// The bounds are constants that the library accepts: anything else would be a mistake in this file.
+fn empty() -> Histogram<u64> {
+    match Histogram::new_with_bounds(1, NANOS_MAX, DIGITS) {
+        Ok(histogram) => histogram,
+        Err(error) => unreachable!("the bounds of a histogram are constants: {error}"),
+    }
 }
 
 const NANOS_MAX: u64 = 60_000_000_000;
-/// So many leading bits are told apart: enough for three decimal digits.
-const PRECISION_BITS: u32 = 11;
+const DIGITS: u8 = 3;
 
 #[cfg(test)]
 mod tests {
@@ -136,33 +113,5 @@ mod tests {
         assert_eq!(latencies.fresh(), []);
         latencies.record(Span::OrderAck, 9);
         assert_eq!(latencies.fresh(), latencies.summaries()[1..]);
-    }
-
-    #[test]
-    fn it_says_what_the_library_says() {
-        let mut library = hdrhistogram::Histogram::<u64>::new_with_bounds(1, NANOS_MAX, 3).unwrap();
-        let mut ours = Histogram::default();
-        let mut random = 1_u64;
-        for count in 1..=5_000 {
-            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            let nanos = (random >> 8) % (10 << (random % 33));
-            library.saturating_record(nanos);
-            ours.record(nanos);
-            if count % 500 != 1 {
-                continue;
-            }
-            let told = ours.summary("");
-            let at = |quantile: f64| library.value_at_quantile(quantile);
-            let quantiles = [told.p50_ns, told.p90_ns, told.p99_ns, told.p999_ns, told.max_ns, told.count];
-            assert_eq!(quantiles, [at(0.50), at(0.90), at(0.99), at(0.999), library.max(), library.len()]);
-            let theirs: Vec<(u64, u64)> = library
-                .iter_recorded()
-                .map(|bucket| (bucket.value_iterated_to(), bucket.count_since_last_iteration()))
-                .collect();
-            assert_eq!(ours.buckets.iter().map(|(upper, count)| (*upper, *count)).collect::<Vec<_>>(), theirs);
-            let middles =
-                theirs.iter().map(|(upper, n)| u128::from(library.median_equivalent(*upper)) * u128::from(*n));
-            assert_eq!(ours.sum, middles.sum::<u128>());
-        }
     }
 }
