@@ -270,7 +270,7 @@ impl<C: Clock> Core<C> {
 
     /// Whatever does not fit makes us ask for everything again.
     fn look_after_contradictions(&mut self, now: Nanos) {
-        self.desk.contradicted |= self.reconcile.is_done() && self.recovery.takes_second_look(now);
+        self.desk.contradicted |= self.reconcile.is_done() && self.recovery.takes_another_look(now);
         let disputed = self.desk.positions.is_disputed(now);
         if !(self.desk.contradicted || disputed) || !self.reconcile.is_done() {
             return;

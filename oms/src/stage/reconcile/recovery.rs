@@ -33,22 +33,13 @@ pub struct Recovery {
     /// Per symbol, up to where all orders have been seen.
     seen: Vec<Since>,
     catalogued: bool,
-    /// After a death the list of all orders is read once more: it may lag behind, and nothing else tells of an order that
-    /// it left out.
-    second: Second,
+    /// After a death the list of all orders is read again: it may lag behind, and nothing else tells of an order that it
+    /// left out and that has ended. Pauses before the readings that are still to come.
+    looks: std::slice::Iter<'static, Duration>,
+    /// The next of them is due then.
+    look_due: Option<Nanos>,
     /// No request of a dead session arrives after this.
     settled_at: Nanos,
-}
-
-/// The second reading of the list of all orders.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Second {
-    /// Is due some time after the first.
-    Wanted,
-    /// Is due then.
-    At(Nanos),
-    /// Is not needed, or is over.
-    Over,
 }
 
 impl Recovery {
@@ -61,7 +52,8 @@ impl Recovery {
             found: Vec::new(),
             seen: former.since.clone(),
             catalogued,
-            second: if former.died { Second::Wanted } else { Second::Over },
+            looks: if former.died { LOOKS.iter() } else { [].iter() },
+            look_due: None,
             settled_at: if former.died { gone + recv_window + CLOCK_SLACK } else { gone },
             former,
         }
@@ -95,19 +87,18 @@ impl Recovery {
     /// The list of all has been read.
     pub fn has_catalogued(&mut self, now: Nanos) {
         self.catalogued = true;
-        if self.second == Second::Wanted {
-            self.second = Second::At(now + SECOND_LOOK);
+        if self.look_due.is_none() {
+            self.look_due = self.looks.next().map(|pause| now + *pause);
         }
     }
 
     /// Is the list of all to be read once more? Says so once.
-    pub fn takes_second_look(&mut self, now: Nanos) -> bool {
-        let is_due = matches!(self.second, Second::At(at) if now >= at);
-        if is_due {
-            self.second = Second::Over;
+    pub fn takes_another_look(&mut self, now: Nanos) -> bool {
+        let due = self.look_due.take_if(|due| now >= *due);
+        if due.is_some() {
             self.look_again();
         }
-        is_due
+        due.is_some()
     }
 
     /// An order has turned up that the list of all should have shown: look at all of it again.
@@ -253,8 +244,9 @@ impl<C: Clock> Core<C> {
     }
 }
 
-/// From the first reading of all orders to the second: longer than lists were ever seen to lag.
-const SECOND_LOOK: Duration = Duration::from_secs(5);
+/// From one reading of all orders to the next after a death. Lists lag for less than five seconds as a rule, and for how
+/// long at worst nobody says.
+const LOOKS: [Duration; 2] = [Duration::from_secs(5), Duration::from_secs(60)];
 /// Orders in one answer at most.
 const PAGE_LEN: usize = 1000;
 /// The clocks of two sessions may differ by this much, ms.

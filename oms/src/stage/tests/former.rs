@@ -241,19 +241,22 @@ fn more_former_orders_than_fit_side_by_side_all_come_to_their_end() {
 }
 
 #[test]
-fn one_that_the_list_leaves_out_at_first_is_found_at_the_second_look() {
-    let mut world = after_death(Vec::new());
-    let client = id(7).to_string();
-    world.rest_order(&client);
-    world.set(&client, "FILLED", "0.01");
-    world.trade_at_venue(70, 1_001, "0.01");
-    world.unlisted.push(client.clone());
-    world.run(3_000);
-    assert_eq!(world.reached, [Milestone::Ready]);
-    assert_eq!(told(&world, id(7)), "", "nothing tells of it");
-    world.unlisted.clear();
-    world.run(8_000);
-    assert_eq!(told(&world, id(7)), "wanted 0.01 at 83000; accepted 1001; trade 70 of 0.01, 0.01 in all; done");
-    assert_eq!(world.oms.core.desk.positions.qty(BTC).unwrap().to_string(), "0.01");
-    assert_eq!(world.gates().last().map(String::as_str), Some("open Reconciled"));
+fn one_that_the_list_leaves_out_at_first_is_found_at_a_later_look() {
+    // Left out for so long, and found within so much more.
+    for (left_out, later) in [(3_000, 8_000), (20_000, 60_000)] {
+        let mut world = after_death(Vec::new());
+        let client = id(7).to_string();
+        world.rest_order(&client);
+        world.set(&client, "FILLED", "0.01");
+        world.trade_at_venue(70, 1_001, "0.01");
+        world.unlisted.push(client.clone());
+        world.run(left_out);
+        assert_eq!(world.gates().last().map(String::as_str), Some("open Reconciled"), "{left_out}");
+        assert_eq!(told(&world, id(7)), "", "nothing tells of it");
+        world.unlisted.clear();
+        world.run(later);
+        assert_eq!(told(&world, id(7)), "wanted 0.01 at 83000; accepted 1001; trade 70 of 0.01, 0.01 in all; done");
+        assert_eq!(world.oms.core.desk.positions.qty(BTC).unwrap().to_string(), "0.01");
+        assert_eq!(world.gates().last().map(String::as_str), Some("open Reconciled"), "{left_out}");
+    }
 }
