@@ -43,10 +43,12 @@ fn main() {
     order.print("approved intent to sealed record");
 }
 
-/// One order by the library stack, after the exchange in `beside` has done its own work as it does before one of ours.
+/// One order by the library stack, after the exchange in `beside` has done its own work as it does before one of ours. The
+/// tick is sealed even before that: a far end that seals it right before the measurement, with the very code that seals
+/// the order afterwards, warms that code, and no exchange does so from another machine.
 fn plain_order(plain: &mut Plain, beside: &mut Ours, number: u64) -> Spans {
-    beside.exchange();
     plain.load(&tick(number));
+    beside.exchange();
     let begun = Instant::now();
     let order = plain.tick_to_order(KEY, SECRET.as_bytes(), 1_795_327_200_000 + number);
     let whole = begun.elapsed();

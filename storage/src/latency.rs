@@ -10,58 +10,69 @@ use crate::summary::SpanSummary;
 /// All spans of a session.
 #[derive(Debug)]
 pub(crate) struct Latencies {
-    spans: [Histogram<u64>; Span::ALL.len()],
-    /// Was anything measured since somebody last asked for what is fresh?
-    is_fresh: [bool; Span::ALL.len()],
+    spans: [Latency; Span::ALL.len()],
 }
 
 impl Latencies {
     pub(crate) fn new() -> Latencies {
-        Latencies { spans: Span::ALL.map(|_| empty()), is_fresh: [false; Span::ALL.len()] }
+        Latencies { spans: Span::ALL.map(|_| Latency { histogram: empty(), sum: 0, is_fresh: false }) }
     }
 
     pub(crate) fn record(&mut self, span: Span, nanos: u64) {
-        self.spans[span as usize].saturating_record(nanos);
-        self.is_fresh[span as usize] = true;
+        let latency = &mut self.spans[span as usize];
+        latency.histogram.saturating_record(nanos);
+        latency.sum += u128::from(nanos.min(NANOS_MAX));
+        latency.is_fresh = true;
     }
 
     /// Spans that were measured, in the order of [`Span::ALL`].
     pub(crate) fn summaries(&self) -> Vec<SpanSummary> {
-        let measured = Span::ALL.iter().zip(&self.spans).filter(|(_, histogram)| !histogram.is_empty());
-        measured.map(|(span, histogram)| summarise(span.name(), histogram)).collect()
+        let measured = Span::ALL.iter().zip(&self.spans).filter(|(_, latency)| !latency.histogram.is_empty());
+        measured.map(|(span, latency)| latency.summary(span.name())).collect()
     }
 
     /// Those of them that were measured since the last call.
     pub(crate) fn fresh(&mut self) -> Vec<SpanSummary> {
-        let spans = Span::ALL.iter().zip(&self.spans).zip(&mut self.is_fresh);
-        let fresh = spans.filter_map(|(span, is_fresh)| std::mem::take(is_fresh).then_some(span));
-        fresh.map(|(span, histogram)| summarise(span.name(), histogram)).collect()
+        let spans = Span::ALL.iter().zip(&mut self.spans);
+        let fresh =
+            spans.filter_map(|(span, latency)| std::mem::take(&mut latency.is_fresh).then_some((span, latency)));
+        fresh.map(|(span, latency)| latency.summary(span.name())).collect()
     }
 
     /// Every bucket that counted something: span, upper end in nanoseconds, count.
     pub(crate) fn buckets(&self) -> impl Iterator<Item = (&'static str, u64, u64)> {
-        Span::ALL.iter().zip(&self.spans).flat_map(|(span, histogram)| {
-            histogram.iter_recorded().map(|at| (span.name(), at.value_iterated_to(), at.count_since_last_iteration()))
+        Span::ALL.iter().zip(&self.spans).flat_map(|(span, latency)| {
+            let buckets = latency.histogram.iter_recorded();
+            buckets.map(|at| (span.name(), at.value_iterated_to(), at.count_since_last_iteration()))
         })
     }
 }
 
-fn summarise(span: &'static str, histogram: &Histogram<u64>) -> SpanSummary {
-    let at = |quantile: f64| histogram.value_at_quantile(quantile);
-    let sum: u128 = histogram.iter_recorded().fold(0, |sum, at| {
-        sum + u128::from(histogram.median_equivalent(at.value_iterated_to()))
-            * u128::from(at.count_since_last_iteration())
-    });
-    let mean = sum.checked_div(u128::from(histogram.len())).unwrap_or(0);
-    SpanSummary {
-        span,
-        count: histogram.len(),
-        mean_ns: u64::try_from(mean).unwrap_or(u64::MAX),
-        p50_ns: at(0.50),
-        p90_ns: at(0.90),
-        p99_ns: at(0.99),
-        p999_ns: at(0.999),
-        max_ns: histogram.max(),
+/// One span.
+#[derive(Debug)]
+struct Latency {
+    histogram: Histogram<u64>,
+    /// Of all values, nanoseconds.
+    sum: u128,
+    /// Was anything measured since somebody last asked for what is fresh?
+    is_fresh: bool,
+}
+
+impl Latency {
+    fn summary(&self, span: &'static str) -> SpanSummary {
+        let histogram = &self.histogram;
+        let mean = self.sum.checked_div(u128::from(histogram.len())).unwrap_or(0);
+        let at = |quantile: f64| histogram.value_at_quantile(quantile);
+        SpanSummary {
+            span,
+            count: histogram.len(),
+            mean_ns: u64::try_from(mean).unwrap_or(u64::MAX),
+            p50_ns: at(0.50),
+            p90_ns: at(0.90),
+            p99_ns: at(0.99),
+            p999_ns: at(0.999),
+            max_ns: histogram.max(),
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use optiflow_backtest::seeds::run::{Broken, Tally};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 /// What all worlds came to.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -38,6 +38,10 @@ pub struct Sums {
     pub faults: BTreeMap<&'static str, u64>,
     /// The slowest convergence after faults, seconds, and its seed.
     pub slowest_convergence: Option<(f64, u64)>,
+    /// Everything that was said in the worlds that kept every rule, as one number in hexadecimal: two programs of which
+    /// it is the same behave the same in all of them.
+    #[serde(serialize_with = "in_hexadecimal")]
+    pub digest: u64,
     /// Rules that did not hold, by seed.
     pub failures: Vec<Failure>,
 }
@@ -70,6 +74,8 @@ impl Sums {
         self.stalls += tally.stalls;
         self.disks_full += tally.disks;
         self.books_compared += tally.books;
+        // In any order: threads end when they end.
+        self.digest = self.digest.wrapping_add(tally.hash);
         for (name, count) in &tally.faults {
             *self.faults.entry(name).or_default() += count;
         }
@@ -97,6 +103,10 @@ impl Sums {
     }
 }
 
+fn in_hexadecimal<S: Serializer>(number: &u64, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&format_args!("{number:016x}"))
+}
+
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "seed {} at {:.6} s: {}; replay: {}", self.seed, self.at, self.what, self.replay)?;
@@ -120,6 +130,7 @@ impl fmt::Display for Sums {
         if let Some((slowest, seed)) = self.slowest_convergence {
             writeln!(f, "convergence   {slowest:.1} s at most, of seed {seed}")?;
         }
+        writeln!(f, "said          {:016x}", self.digest)?;
         writeln!(f, "faults        {faults}")?;
         self.faults.iter().try_for_each(|(name, count)| writeln!(f, "  {name:<24} {count:>10}"))
     }
