@@ -164,7 +164,8 @@ impl FarEnd {
             let written = match outgoing {
                 Outgoing::Text(text) => {
                     self.delivered += 1;
-                    let instead = self.seam.as_ref().and_then(|seam| seam.borrow_mut().frame_out(now, &text));
+                    let leaves_at = socket.get_mut().leash().leaves_at(now, text.len());
+                    let instead = self.seam.as_ref().and_then(|seam| seam.borrow_mut().frame_out(leaves_at, &text));
                     match instead {
                         None => socket.send(Message::text(text.as_ref())),
                         Some(frames) => frames.iter().try_for_each(|text| socket.send(Message::text(text.as_ref()))),

@@ -39,12 +39,20 @@ impl<S: Write> Leash<S> {
         self.room = Some(bytes);
     }
 
-    /// What is written from now on leaves byte by byte, the first after a pause.
+    /// What is written from now on leaves byte by byte, the first after a pause; behind bytes that still wait at their
+    /// pace.
     pub fn slow_down(&mut self, now: Nanos, pause: Duration) {
         if self.waiting.is_empty() {
-            self.next = now + pause;
+            (self.next, self.pause) = (now + pause, pause);
         }
-        (self.is_slow, self.pause) = (true, pause);
+        self.is_slow = true;
+    }
+
+    /// When the last of so many bytes leaves, if they are written now.
+    pub fn leaves_at(&self, now: Nanos, len: usize) -> Nanos {
+        let ahead = self.waiting.len() + len;
+        let pauses = u32::try_from(ahead.saturating_sub(1)).unwrap_or(u32::MAX);
+        if self.waiting.is_empty() { now } else { self.next.max(now) + self.pause * pauses }
     }
 
     /// What is written from now on leaves at once, behind what still waits.
@@ -117,6 +125,7 @@ mod tests {
         leash.slow_down(at(10), Duration::from_millis(2));
         leash.write_all(b"abc").unwrap();
         leash.speed_up();
+        let later = leash.leaves_at(at(10), 1);
         leash.write_all(b"d").unwrap();
         let mut seen = Vec::new();
         for ms in 10..=20 {
@@ -124,6 +133,7 @@ mod tests {
             seen.push(leash.stream.len());
         }
         assert_eq!(seen, [0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 4]);
+        assert_eq!((later, leash.leaves_at(at(20), 1)), (at(18), at(20)));
         leash.write_all(b"e").unwrap();
         assert_eq!(leash.stream, b"abcde", "nothing waits any more: at once");
     }

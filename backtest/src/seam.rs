@@ -49,9 +49,9 @@ pub trait Seam {
         None
     }
 
-    /// The exchange writes a frame: `None` leaves it as it is, else these are written instead.
-    fn frame_out(&mut self, now: Nanos, text: &Arc<str>) -> Option<Vec<Arc<str>>> {
-        let _ = (now, text);
+    /// The exchange writes a frame that has left then: `None` leaves it as it is, else these are written instead.
+    fn frame_out(&mut self, leaves_at: Nanos, text: &Arc<str>) -> Option<Vec<Arc<str>>> {
+        let _ = (leaves_at, text);
         None
     }
 

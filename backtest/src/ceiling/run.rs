@@ -70,8 +70,8 @@ struct Door {
 }
 
 impl Seam for Door {
-    fn frame_out(&mut self, now: Nanos, text: &Arc<str>) -> Option<Vec<Arc<str>>> {
-        self.manners.frame_out(now, text);
+    fn frame_out(&mut self, leaves_at: Nanos, text: &Arc<str>) -> Option<Vec<Arc<str>>> {
+        self.manners.frame_out(leaves_at, text);
         let (told, _) = text.split_once(",\"rateLimits\":").filter(|_| self.is_blind)?;
         Some(vec![format!("{told}}}").into()])
     }

@@ -162,8 +162,8 @@ impl Seam for Door {
         Some((conn, text))
     }
 
-    fn frame_out(&mut self, now: Nanos, text: &Arc<str>) -> Option<Vec<Arc<str>>> {
-        self.manners.frame_out(now, text);
+    fn frame_out(&mut self, leaves_at: Nanos, text: &Arc<str>) -> Option<Vec<Arc<str>>> {
+        self.manners.frame_out(leaves_at, text);
         let bug = self.bug?;
         if text.contains("\"e\":\"ORDER_TRADE_UPDATE\"") {
             return self.event(text);

@@ -36,8 +36,8 @@ impl Manners {
         }
     }
 
-    /// The exchange writes a frame to our process.
-    pub fn frame_out(&mut self, now: Nanos, text: &str) {
+    /// The exchange writes a frame to our process; it has left then.
+    pub fn frame_out(&mut self, leaves_at: Nanos, text: &str) {
         self.untimely += u64::from(text.contains(UNTIMELY));
         let status = [",\"status\":429,", ",\"status\":418,"];
         if !status.into_iter().any(|words| text.contains(words)) {
@@ -53,7 +53,7 @@ impl Manners {
             digits.parse().ok()
         });
         if let Some(until) = until {
-            self.keep_silent(now, Nanos::from_millis(until));
+            self.keep_silent(leaves_at, Nanos::from_millis(until));
         }
     }
 
@@ -79,7 +79,7 @@ impl Manners {
 
     fn keep_silent(&mut self, now: Nanos, until: Nanos) {
         let (since, before) = self.silence.filter(|(_, before)| now < *before).unwrap_or((now, until));
-        self.silence = Some((since, until.max(before)));
+        self.silence = Some((since.min(now), until.max(before)));
     }
 }
 
