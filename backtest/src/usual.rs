@@ -10,9 +10,9 @@ use optiflow_base::clock::Nanos;
 use optiflow_base::ids::SymbolId;
 use optiflow_base::instrument::Instrument;
 use optiflow_base::money::Notional;
+use optiflow_base::rates::RateLimits;
 use optiflow_base::secret::Secret;
 use optiflow_engine::engine::{EngineConfig, EngineSymbol};
-use optiflow_engine::rates::RateLimits;
 use optiflow_engine::strategy::Strategy;
 use optiflow_feed::{FeedConfig, FeedSymbol, Silence};
 use optiflow_oms::binance::outcome;
@@ -132,10 +132,7 @@ fn risk(instruments: &[Instrument]) -> RiskConfig {
         symbols: instruments.iter().map(limited).collect(),
         total: None,
         is_lasting: outcome::is_lasting,
-        orders_ten_seconds: RATES.orders_ten_seconds,
-        orders_minute: RATES.orders_minute,
-        weight_minute: RATES.weight_minute,
-        reserve_percent: RATES.reserve_percent,
+        rates: RATES,
         quote_age_max: AGE_MAX,
     }
 }

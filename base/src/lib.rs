@@ -17,6 +17,7 @@ pub mod market;
 pub mod money;
 pub mod order;
 pub mod placement;
+pub mod rates;
 pub mod rest;
 pub mod ring;
 pub mod secret;

@@ -16,10 +16,10 @@ use optiflow_base::instrument::Instrument;
 use optiflow_base::log::LogEvent;
 use optiflow_base::money::{Notional, Qty, Side};
 use optiflow_base::order::{OrderChange, OrderEvent, Report, TimeInForce};
+use optiflow_base::rates::RateLimits;
 use optiflow_base::secret::Secret;
 use optiflow_engine::book::Book;
 use optiflow_engine::engine::{EngineConfig, EngineSymbol};
-use optiflow_engine::rates::RateLimits;
 use optiflow_engine::strategy::{LimitOrder, Orders, Strategy};
 use optiflow_engine::view::View;
 use optiflow_feed::{FeedConfig, FeedSymbol, Silence};
@@ -236,10 +236,7 @@ fn world(
             }],
             total: None,
             is_lasting: optiflow_oms::binance::outcome::is_lasting,
-            orders_ten_seconds: 300,
-            orders_minute: 1_200,
-            weight_minute: 2_400,
-            reserve_percent: 10,
+            rates: RATES,
             quote_age_max: Duration::from_secs(5),
         },
         oms: OmsConfig {

@@ -12,6 +12,7 @@ use optiflow_base::log::{Log, LogEvent, SignalSample};
 use optiflow_base::market::{BookDoubt, BookLoss, MarketBody, MarketEvent};
 use optiflow_base::money::{Price, Qty};
 use optiflow_base::order::{Action, Intent, OrderChange, OrderEvent, Terms};
+use optiflow_base::rates::Rates;
 use optiflow_base::ring::Tx;
 
 use crate::book::{Applied, Book};
@@ -20,7 +21,6 @@ use crate::doubt::doubt_phrase;
 use crate::engine::EngineSymbol;
 use crate::orders::{Found, OwnOrder, OwnOrders};
 use crate::position::Position;
-use crate::rates::Rates;
 use crate::signals::{Reading, Signals};
 use crate::strategy::{Allowed, Orders, Strategy};
 use crate::view::{SilentStreams, Trouble, View};

@@ -12,13 +12,13 @@ use optiflow_base::instrument::Instrument;
 use optiflow_base::log::{Log, Span};
 use optiflow_base::market::{BookDoubt, MarketEvent};
 use optiflow_base::order::{Intent, Report};
+use optiflow_base::rates::{RateLimits, Rates};
 use optiflow_base::ring::{Rx, Tx};
 use optiflow_base::stage::{Progress, Stage};
 
 use crate::book::Book;
 use crate::desk::{Desk, Gate, Moment, Outlet};
 use crate::position::Position;
-use crate::rates::{RateLimits, Rates};
 use crate::strategy::Strategy;
 
 /// The engine stage.

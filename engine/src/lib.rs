@@ -19,7 +19,6 @@ pub mod book;
 pub mod execution;
 pub mod orders;
 pub mod position;
-pub mod rates;
 pub mod signals;
 pub mod strategies;
 pub mod strategy;

@@ -7,11 +7,11 @@ use optiflow_base::clock::{Nanos, nanos_of};
 use optiflow_base::instrument::Instrument;
 use optiflow_base::market::StreamKind;
 use optiflow_base::money::Price;
+use optiflow_base::rates::Rates;
 
 use crate::book::{Book, BookState};
 use crate::orders::OwnOrders;
 use crate::position::Position;
-use crate::rates::Rates;
 use crate::signals::{Reading, Signals};
 
 /// One symbol at one instant.

@@ -16,6 +16,7 @@ use optiflow_base::log::Log;
 use optiflow_base::market::{Level, MarketBody, MarketEvent};
 use optiflow_base::money::{Price, Qty, Side};
 use optiflow_base::order::{Action, Intent, NewOrder, OrderChange, OrderKind, Report, TimeInForce, Usage};
+use optiflow_base::rates::RateLimits;
 use optiflow_base::rest::{RestCall, RestReply};
 use optiflow_base::ring::{Rx, Tx, ring};
 use optiflow_base::secret::Secret;
@@ -163,10 +164,12 @@ impl Rig {
             }],
             total: None,
             is_lasting: optiflow_oms::binance::outcome::is_lasting,
-            orders_ten_seconds: 1_000,
-            orders_minute: 1_000,
-            weight_minute: 2_400,
-            reserve_percent: 10,
+            rates: RateLimits {
+                orders_ten_seconds: 1_000,
+                orders_minute: 1_000,
+                weight_minute: 2_400,
+                reserve_percent: 10,
+            },
             quote_age_max: Duration::from_secs(3_600),
         };
         let risk_ports = RiskPorts {

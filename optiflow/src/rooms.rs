@@ -9,8 +9,8 @@ use optiflow_backtest::former::former;
 use optiflow_base::clock::{Clock, Nanos, RealClock};
 use optiflow_base::control::Pulse;
 use optiflow_base::instrument::Instrument;
+use optiflow_base::rates::RateLimits;
 use optiflow_engine::engine::{EngineConfig, EngineSymbol};
-use optiflow_engine::rates::RateLimits;
 use optiflow_engine::strategies::echo::Echo;
 use optiflow_engine::strategies::scalping_v1::ScalpingV1;
 use optiflow_engine::strategy::Strategy;
@@ -146,15 +146,11 @@ pub(crate) fn risk(config: &Config, rules: &setup::Rules) -> RiskConfig {
             price_band_ppm: limits.price_band_ppm,
         }
     };
-    let RateLimits { orders_ten_seconds, orders_minute, weight_minute, reserve_percent } = rates(config, rules);
     RiskConfig {
         symbols: rules.instruments.iter().enumerate().map(symbol).collect(),
         total: config.risk.total,
         is_lasting: outcome::is_lasting,
-        orders_ten_seconds,
-        orders_minute,
-        weight_minute,
-        reserve_percent,
+        rates: rates(config, rules),
         quote_age_max: config.risk.quote_age_max,
     }
 }
@@ -261,17 +257,15 @@ mod tests {
         let config = Config::parse(text).unwrap();
         // Ours are 100, 600 and 1 200.
         for (ten_seconds, minute, weight_minute, expected) in [
-            (300, 1_200, 2_400, (100, 600, 1_200)),
-            (50, 1_200, 800, (50, 600, 800)),
-            (300, 40, 2_400, (100, 40, 1_200)),
+            (300, 1_200, 2_400, (100, 600, 1_200, 10)),
+            (50, 1_200, 800, (50, 600, 800, 10)),
+            (300, 40, 2_400, (100, 40, 1_200, 10)),
         ] {
             let rules = Rules { instruments: Vec::new(), weight_minute, orders: OrderLimits { ten_seconds, minute } };
-            let risk = risk(&config, &rules);
-            assert_eq!((risk.orders_ten_seconds, risk.orders_minute, risk.weight_minute), expected);
             let RateLimits { orders_ten_seconds, orders_minute, weight_minute, reserve_percent } =
-                engine(&config, &rules, 1).rates;
-            assert_eq!((orders_ten_seconds, orders_minute, weight_minute), expected);
-            assert_eq!(reserve_percent, risk.reserve_percent);
+                risk(&config, &rules).rates;
+            assert_eq!((orders_ten_seconds, orders_minute, weight_minute, reserve_percent), expected);
+            assert_eq!(engine(&config, &rules, 1).rates, risk(&config, &rules).rates);
             let (peace, venue, time) = (Peace::new(), venue(), ExchangeTime::new());
             let (former, attempts) = (Former::default(), Attempts::new());
             let oms = oms(&config, &venue, &rules, time, &peace, (former, Nanos(0)), &attempts).unwrap();

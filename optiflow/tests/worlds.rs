@@ -44,6 +44,21 @@ fn one_world_in_a_hundred_goes_through_tls() {
 }
 
 #[test]
+fn a_seed_is_lived_again_word_for_word_through_tls_as_well() {
+    let minutes = |count: u64| Duration::from_secs(count * 60);
+    // In small pieces one byte more or less shows.
+    let is_telling = |plan: &Plan| plan.tls && plan.chop.is_some_and(|piece| piece < 100);
+    let seed = (0..).find(|seed| is_telling(&Plan::drawn(*seed, minutes(2)))).unwrap();
+    let digest = || {
+        let sums = sums(&world(&["--seeds", &format!("{seed}..{}", seed + 1), "--minutes", "2", "--json"]));
+        sums["digest"].as_str().unwrap().to_owned()
+    };
+    let first = digest();
+    assert_ne!(first, "0000000000000000");
+    (0..4).for_each(|_| assert_eq!(digest(), first, "seed {seed}"));
+}
+
+#[test]
 fn what_a_world_is_lived_without_does_not_happen() {
     let output =
         world(&["--seeds", "0..4", "--minutes", "1", "--json", "--shrink", "--without", "kills,halt,stalls,disk"]);

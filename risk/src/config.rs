@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use optiflow_base::instrument::Instrument;
 use optiflow_base::money::Notional;
+use optiflow_base::rates::RateLimits;
 
 /// Limits of the session.
 #[derive(Clone, Debug)]
@@ -14,14 +15,8 @@ pub struct RiskConfig {
     pub total: Option<TotalLimits>,
     /// Which codes of the exchange's refusals waiting does not heal.
     pub is_lasting: fn(i32) -> bool,
-    /// Orders that the exchange allows in ten seconds.
-    pub orders_ten_seconds: u32,
-    /// Orders that the exchange allows in a minute.
-    pub orders_minute: u32,
-    /// Request weight that the exchange allows in a minute.
-    pub weight_minute: u32,
-    /// Share of each of the three that is kept for cancels and reduce-only orders.
-    pub reserve_percent: u32,
+    /// How many orders may leave, and how much weight.
+    pub rates: RateLimits,
     /// A top or mark older than this is no reference for a price. Entries need both, limit exits either.
     pub quote_age_max: Duration,
 }
@@ -62,11 +57,9 @@ impl RiskSymbol {
 impl RiskConfig {
     /// Asserts what the reader of the configuration has already proven to the user.
     pub(crate) fn assert_sound(&self) {
-        assert!(self.reserve_percent < 100, "a reserve leaves something to trade with");
-        assert!(
-            self.orders_ten_seconds > 0 && self.orders_minute > 0 && self.weight_minute > 0,
-            "budgets are positive"
-        );
+        let RateLimits { orders_ten_seconds, orders_minute, weight_minute, reserve_percent } = self.rates;
+        assert!(reserve_percent < 100, "a reserve leaves something to trade with");
+        assert!(orders_ten_seconds > 0 && orders_minute > 0 && weight_minute > 0, "budgets are positive");
         assert!(self.total.is_some() || self.symbols.len() <= 1, "several symbols have limits together");
         let sound = |total: TotalLimits| total.notional_max > Notional::ZERO && total.open_orders_max > 0;
         assert!(self.total.is_none_or(sound), "limits over all symbols are positive");

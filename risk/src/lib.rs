@@ -21,5 +21,4 @@ mod total;
 
 pub use approved::Approved;
 pub use config::{RiskConfig, RiskSymbol, TotalLimits};
-pub use rates::Used;
 pub use stage::{Risk, RiskPorts};

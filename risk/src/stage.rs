@@ -11,6 +11,7 @@ use optiflow_base::ids::{OrderId, SymbolId};
 use optiflow_base::log::{Log, LogEvent, Span};
 use optiflow_base::market::MarketEvent;
 use optiflow_base::order::{Action, DenyReason, Intent, NewOrder, OrderChange, OrderEvent, Report, Terms};
+use optiflow_base::rates::Rates;
 use optiflow_base::ring::{Rx, Tx};
 use optiflow_base::stage::{Progress, Stage};
 
@@ -19,7 +20,7 @@ use crate::checks;
 use crate::config::{RiskConfig, RiskSymbol};
 use crate::exposure::{Exposure, Surprise};
 use crate::latches::Latches;
-use crate::rates::{Rates, Used};
+use crate::rates::{may_cancel, may_place};
 use crate::reference::Reference;
 use crate::refusals::{Halt, Refusals, refusal};
 use crate::total::Total;
@@ -70,7 +71,7 @@ impl<C: Clock> Risk<C> {
         Risk {
             references: vec![Reference::default(); config.symbols.len()],
             exposure: Exposure::new(&orders_max),
-            rates: Rates::new(&config),
+            rates: Rates::new(config.rates),
             latches: Latches::new(config.symbols.len()),
             refusals: Refusals::new(config.symbols.len(), config.is_lasting),
             total: Total::new(&config),
@@ -82,8 +83,8 @@ impl<C: Clock> Risk<C> {
     }
 
     /// What the session has used of the exchange's limits.
-    pub fn used(&mut self, now: Nanos) -> Used {
-        self.rates.used(now)
+    pub const fn rates(&self) -> &Rates {
+        &self.rates
     }
 
     fn hear_command(&mut self, now: Nanos, command: Command) {
@@ -108,12 +109,12 @@ impl<C: Clock> Risk<C> {
     /// Orders the cancels that the kill latch calls for, as many as the order ring and the weight budget take now.
     fn withdraw(&mut self, now: Nanos) -> bool {
         let mut worked = false;
-        while self.ports.orders.free() > 0 && self.rates.may_cancel(now).is_ok() {
+        while self.ports.orders.free() > 0 && may_cancel(&mut self.rates, now).is_ok() {
             let Some((symbol, order)) = self.exposure.next_to_withdraw(now) else { break };
             let intent = Intent { symbol, action: Action::Cancel(order), caused: now, decided: now };
             let pushed = self.ports.orders.push(Approved::new(intent, self.clock.now()));
             assert!(pushed.is_ok(), "room for the cancel was seen before it was ordered");
-            self.rates.cancelled(now);
+            self.rates.cancel(now);
             self.exposure.cancel_approved(now, order);
             self.ports.log.write(LogEvent::Intent(intent));
             worked = true;
@@ -181,10 +182,10 @@ impl<C: Clock> Risk<C> {
         } else {
             self.check_entry(now, symbol, order)?
         }
-        self.rates.may_place(now, order.reduce_only)?;
+        may_place(&mut self.rates, now, order.reduce_only)?;
         self.release(intent)?;
         self.exposure.reserve(symbol, order);
-        self.rates.placed(now);
+        self.rates.order(now);
         if !order.reduce_only {
             self.refusals.opened(now, symbol);
         }
@@ -227,9 +228,9 @@ impl<C: Clock> Risk<C> {
         if !self.exposure.is_open(intent.symbol, order) {
             return Err(DenyReason::BadOrderId);
         }
-        self.rates.may_cancel(now)?;
+        may_cancel(&mut self.rates, now)?;
         self.release(intent)?;
-        self.rates.cancelled(now);
+        self.rates.cancel(now);
         self.exposure.cancel_approved(now, order);
         Ok(())
     }
@@ -256,10 +257,10 @@ impl<C: Clock> Risk<C> {
                 total.fits(now, (symbol, notional), (&self.config, &self.references, &self.exposure))?;
             }
         }
-        self.rates.may_place(now, reduce_only)?;
+        may_place(&mut self.rates, now, reduce_only)?;
         self.release(intent)?;
         self.exposure.amend(order, terms);
-        self.rates.placed(now);
+        self.rates.order(now);
         let agreed = self.exposure.worst(symbol, side) == self.exposure.recount(symbol, side);
         assert!(agreed, "running sums agree with the orders");
         Ok(())

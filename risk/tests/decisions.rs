@@ -245,9 +245,9 @@ fn without_a_fresh_market_nothing_is_placed() {
 #[test]
 fn rates_deny_and_keep_a_reserve_for_exits() {
     let mut config = config();
-    config.orders_ten_seconds = 4;
-    config.reserve_percent = 25;
-    config.weight_minute = 2;
+    config.rates.orders_ten_seconds = 4;
+    config.rates.reserve_percent = 25;
+    config.rates.weight_minute = 2;
     let mut world = World::ready(config);
     world.position("0.01");
     let orders: Vec<_> = (0..3).map(|_| world.placed("buy 29999.9 0.002")).collect();

@@ -73,7 +73,7 @@ fn open_orders_and_the_price_band_do_not_hold_an_exit_up() {
 #[test]
 fn exits_have_a_bounded_table_of_their_own() {
     let mut config = config();
-    (config.orders_ten_seconds, config.symbols[0].open_orders_max) = (1_000, 1);
+    (config.rates.orders_ten_seconds, config.symbols[0].open_orders_max) = (1_000, 1);
     let mut world = World::ready(config);
     world.position("0.1");
     let approved = (0..100).take_while(|_| world.place("sell 30000.1 0.001 reduce") == "approved").count();
@@ -84,7 +84,7 @@ fn exits_have_a_bounded_table_of_their_own() {
 #[test]
 fn however_many_entries_are_open_there_is_room_for_an_exit() {
     let mut config = config();
-    (config.orders_ten_seconds, config.symbols[0].open_orders_max) = (1_000, 80);
+    (config.rates.orders_ten_seconds, config.symbols[0].open_orders_max) = (1_000, 80);
     config.symbols[0].position_notional_max = "10000".parse().unwrap();
     let mut world = World::ready(config);
     world.position("0.1");

@@ -98,7 +98,7 @@ fn a_withdrawal_of_all_open_orders_is_no_runaway() {
     config.symbols[0].open_orders_max = 200;
     config.symbols[0].order_notional_max = "100000".parse().unwrap();
     config.symbols[0].position_notional_max = "1000000".parse().unwrap();
-    (config.orders_ten_seconds, config.weight_minute) = (1_000, 2_000);
+    (config.rates.orders_ten_seconds, config.rates.weight_minute) = (1_000, 2_000);
     let mut world = World::ready(config);
     let mut open = Vec::new();
     for _ in 0..200 {
@@ -186,7 +186,7 @@ fn cancels_wait_for_room_and_for_weight_and_are_ordered_again_until_the_end_is_p
 #[test]
 fn cancels_that_never_left_weigh_nothing_when_they_come_back() {
     let mut config = config();
-    config.weight_minute = 20;
+    config.rates.weight_minute = 20;
     let mut world = World::ready(config);
     let order = world.placed("buy 29999.9 0.002").id;
     world.commands.push(Command::Kill).unwrap();

@@ -51,7 +51,7 @@ fn a_modify_passes_every_check_of_an_order_and_the_worse_of_both_counts() {
 #[test]
 fn other_terms_use_up_an_order_and_leave_the_reserve_to_exits() {
     let mut config = config();
-    (config.orders_ten_seconds, config.reserve_percent) = (5, 20);
+    (config.rates.orders_ten_seconds, config.rates.reserve_percent) = (5, 20);
     let mut world = World::ready(config);
     world.position("0.01");
     let order = world.placed("buy 29999.9 0.002").id;

@@ -11,7 +11,6 @@ use optiflow_base::clock::Nanos;
 use optiflow_base::ids::{ExchangeOrderId, OrderId, SymbolId};
 use optiflow_base::log::{LogEvent, Refusal};
 use optiflow_base::order::{Action, OrderChange};
-use optiflow_risk::RiskConfig;
 use optiflow_risk::refusals::{DAILY_MAX, IDENTICAL_MAX};
 
 const ENTRY: &str = "buy 29999.9 0.002";
@@ -67,7 +66,8 @@ fn a_restless_strategy_whose_orders_are_always_refused_sends_a_handful_a_minute(
 
 #[test]
 fn post_only_orders_that_would_take_are_let_be_until_there_are_very_many() {
-    let config = RiskConfig { orders_ten_seconds: 100_000, orders_minute: 100_000, ..config() };
+    let mut config = config();
+    (config.rates.orders_ten_seconds, config.rates.orders_minute) = (100_000, 100_000);
     let mut world = World::ready(config.clone());
     for _ in 0..DAILY_MAX - 1 {
         world.wait(Duration::from_millis(20));
@@ -83,7 +83,9 @@ fn post_only_orders_that_would_take_are_let_be_until_there_are_very_many() {
 
 #[test]
 fn only_what_the_exchange_refused_and_nothing_else_counts() {
-    let mut world = World::ready(RiskConfig { orders_ten_seconds: 100_000, ..config() });
+    let mut config = config();
+    config.rates.orders_ten_seconds = 100_000;
+    let mut world = World::ready(config);
     let fill = |world: &mut World, order: OrderId| world.fill(order, qty("0.001"), qty("0.001"));
     for _ in 0..3 * DAILY_MAX {
         world.wait(Duration::from_millis(250));

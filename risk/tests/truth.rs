@@ -86,7 +86,7 @@ impl Test {
         let mut config = config_of_two(&TOTAL_MAX.to_string(), OPEN_TOTAL_MAX as u32);
         config.quote_age_max = Duration::from_secs(3_600);
         config.symbols.iter_mut().for_each(|symbol| symbol.open_orders_max = OPEN_MAX as u32);
-        (config.orders_ten_seconds, config.orders_minute) = (100_000, 100_000);
+        (config.rates.orders_ten_seconds, config.rates.orders_minute) = (100_000, 100_000);
         Test { world: World::ready_with_two(config), lives: Vec::new(), position: [0; 2], trades: 0 }
     }
 

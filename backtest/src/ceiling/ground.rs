@@ -3,7 +3,7 @@
 //! One symbol on the synthetic market, the dead-man's switch and the spare socket on, an account that outlasts the fees.
 
 use optiflow_base::clock::Nanos;
-use optiflow_engine::rates::RateLimits;
+use optiflow_base::rates::RateLimits;
 use optiflow_sim::binance::exchange::Exchange;
 use optiflow_sim::market;
 
@@ -30,7 +30,7 @@ pub fn rooms(seed: u64, reserve_percent: u32, exchange: &Exchange) -> Result<Roo
     rooms.feed.depth_speed = DEPTH_SPEED.to_owned();
     rooms.engine.epoch = EPOCH;
     rooms.engine.rates = RateLimits { reserve_percent, ..RATES };
-    rooms.risk.reserve_percent = reserve_percent;
+    rooms.risk.rates = rooms.engine.rates;
     for symbol in &mut rooms.risk.symbols {
         symbol.order_notional_max = usdt(5_000);
         symbol.position_notional_max = usdt(20_000);

@@ -165,9 +165,10 @@ impl Session {
     fn see(&mut self, now: Nanos, theirs: Nanos) {
         let (weight, _, orders) = self.exchange.borrow_mut().used(theirs, LOOPBACK);
         self.tally.see_theirs(theirs, Count { weight, orders });
-        let used = self.risk.used(now);
+        let rates = self.risk.rates();
+        let count = Count { weight: rates.weight_minute(now).used, orders: rates.orders_minute(now).used };
         let believed = Nanos(now.0.saturating_add_signed(self.time.offset()));
-        self.tally.see_ours(believed, Count { weight: used.weight_minute, orders: used.orders_minute });
+        self.tally.see_ours(believed, count);
     }
 
     /// Mild weather: a connection is cut every few minutes, all of them now and then.

@@ -132,7 +132,7 @@ fn rooms(
     }
     feed.depth_speed = plan.depth_speed.to_owned();
     engine.rates.reserve_percent = RESERVE_PERCENT;
-    risk.reserve_percent = RESERVE_PERCENT;
+    risk.rates = engine.rates;
     for symbol in &mut risk.symbols {
         symbol.position_notional_max = usdt(POSITION_MAX);
         symbol.open_orders_max = OPEN_MAX;

@@ -16,8 +16,8 @@ use optiflow_base::log::LogEvent;
 use optiflow_base::market::Level;
 use optiflow_base::money::{Notional, Price, Qty, Side};
 use optiflow_base::order::TimeInForce;
+use optiflow_base::rates::RateLimits;
 use optiflow_engine::engine::{EngineConfig, EngineSymbol};
-use optiflow_engine::rates::RateLimits;
 use optiflow_engine::strategies::scalping_v1::ScalpingV1;
 use optiflow_engine::strategies::scalping_v1::config::ScalpingConfig;
 use optiflow_engine::strategy::{LimitOrder, Orders, Strategy};
@@ -78,10 +78,12 @@ pub fn config(
                 open_orders_max: 100 * instruments.len() as u32,
             }),
             is_lasting: optiflow_oms::binance::outcome::is_lasting,
-            orders_ten_seconds: 100_000,
-            orders_minute: 100_000,
-            weight_minute: 100_000,
-            reserve_percent: 0,
+            rates: RateLimits {
+                orders_ten_seconds: 100_000,
+                orders_minute: 100_000,
+                weight_minute: 100_000,
+                reserve_percent: 0,
+            },
             quote_age_max: Duration::from_secs(2),
         },
         core: CoreConfig {

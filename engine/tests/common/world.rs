@@ -13,10 +13,10 @@ use optiflow_base::money::{Price, Side};
 use optiflow_base::order::{
     Action, DenyReason, GateReason, Intent, OrderChange, OrderEvent, OrderKind, Report, TimeInForce,
 };
+use optiflow_base::rates::RateLimits;
 use optiflow_base::ring::{Rx, Tx, ring};
 use optiflow_base::stage::{Progress, Room, Stage};
 use optiflow_engine::engine::{Engine, EngineConfig, EnginePorts, EngineSymbol};
-use optiflow_engine::rates::RateLimits;
 use optiflow_engine::strategies::scalping_v1::ScalpingV1;
 use optiflow_engine::strategies::scalping_v1::config::ScalpingConfig;
 use optiflow_engine::strategy::Strategy;

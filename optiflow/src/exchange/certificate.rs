@@ -21,14 +21,13 @@ pub struct Certified {
     pub server: Arc<ServerConfig>,
 }
 
-/// Makes a certificate that the authority with this key has signed.
-pub fn make(authority_key: &KeyPair) -> Result<Certified, ExchangeError> {
+/// Makes a certificate that the authority with this key has signed, for the server with the other one.
+pub fn make(authority_key: &KeyPair, server_key: &KeyPair) -> Result<Certified, ExchangeError> {
     let ca = authority();
     let ca_certificate = ca.self_signed(authority_key).map_err(refused)?;
     let issuer = Issuer::new(ca, authority_key);
-    let leaf_key = KeyPair::generate().map_err(refused)?;
-    let leaf = leaf()?.signed_by(&leaf_key, &issuer).map_err(refused)?;
-    let private = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(leaf_key.serialize_der()));
+    let leaf = leaf()?.signed_by(server_key, &issuer).map_err(refused)?;
+    let private = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(server_key.serialize_der()));
 
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut server = ServerConfig::builder_with_provider(provider)

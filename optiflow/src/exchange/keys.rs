@@ -32,7 +32,8 @@ pub fn make(seed: u64) -> Result<TestKeys, ExchangeError> {
     Ok(TestKeys { api_key, api_secret, ed25519_pem, authority, ed25519_public })
 }
 
-fn ed25519(random: &mut fastrand::Rng) -> Result<KeyPair, ExchangeError> {
+/// The key pair that this randomness makes.
+pub fn ed25519(random: &mut fastrand::Rng) -> Result<KeyPair, ExchangeError> {
     let mut private = [0; 32];
     random.fill(&mut private);
     let der = PrivatePkcs8KeyDer::from([&PKCS8_ED25519_HEAD[..], &private].concat());

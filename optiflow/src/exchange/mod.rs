@@ -20,7 +20,7 @@ mod error;
 mod faults;
 mod folder;
 mod http;
-mod keys;
+pub(crate) mod keys;
 mod ledger;
 mod reins;
 mod report;
@@ -109,7 +109,9 @@ pub fn start_on(options: ExchangeOptions, core: Option<usize>) -> Result<Running
     let folder = Folder::open(options.folder.clone())?;
     let test_keys = keys::make(options.seed)?;
     let ed25519_key_file = folder.write("ed25519.pem", &test_keys.ed25519_pem)?;
-    let certified = if options.tls { Some(certificate::make(&test_keys.authority)?) } else { None };
+    // A fresh one of the usual kind: not every client knows the authority's.
+    let server_key = || rcgen::KeyPair::generate().map_err(|error| ExchangeError::Certificate(error.to_string()));
+    let certified = if options.tls { Some(certificate::make(&test_keys.authority, &server_key()?)?) } else { None };
     let ca_file = certified.as_ref().map(|certified| folder.write("ca.pem", &certified.ca_pem)).transpose()?;
 
     let market_end = Arc::new(OnceLock::new());

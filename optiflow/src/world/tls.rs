@@ -1,21 +1,25 @@
 //! Both ends' TLS of the few worlds that have it, made once a process.
 //!
-//! Our end reads the authority from a file, as it does before a real exchange; the file is gone when this returns.
+//! Our end reads the authority from a file, as it does before a real exchange; the file is gone when this returns. All keys
+//! are Ed25519 and always the same: other signatures differ in length from one handshake to the next, and where bytes
+//! arrive in pieces a world would not be lived again from its seed.
 
 use std::fs;
 
 use optiflow_backtest::seeds::lab::Tls;
 use optiflow_wire::tls::{Roots, client_config};
-use rcgen::KeyPair;
 
-use crate::exchange::certificate;
+use crate::exchange::{certificate, keys};
 use crate::problem::Problem;
 
 /// Makes them.
 pub fn both_ends() -> Result<Tls, Problem> {
     let failed = |what: &str, why: String| Problem::Failed(format!("{what} for worlds with TLS: {why}"));
-    let key = KeyPair::generate().map_err(|error| failed("making a key", error.to_string()))?;
-    let made = certificate::make(&key).map_err(|error| failed("making a certificate", error.to_string()))?;
+    let mut random = fastrand::Rng::with_seed(KEYS_SEED);
+    let mut key = || keys::ed25519(&mut random).map_err(|error| failed("making a key", error.to_string()));
+    let (authority, server) = (key()?, key()?);
+    let made = certificate::make(&authority, &server);
+    let made = made.map_err(|error| failed("making a certificate", error.to_string()))?;
     let path = std::env::temp_dir().join(format!("optiflow-world-{}.pem", std::process::id()));
     fs::write(&path, &made.ca_pem).map_err(|error| failed("writing the authority", error.to_string()))?;
     let client = client_config(&Roots::CaFile(path.clone()));
@@ -24,3 +28,6 @@ pub fn both_ends() -> Result<Tls, Problem> {
     removed.map_err(|error| failed("removing the authority's file", error.to_string()))?;
     Ok(Tls { server: made.server, client })
 }
+
+/// Whatever it is, they open nothing.
+const KEYS_SEED: u64 = 1;

@@ -14,6 +14,7 @@ use optiflow_base::money::{Price, Qty, Side};
 use optiflow_base::order::{
     Action, DenyReason, GateReason, Intent, NewOrder, OrderChange, OrderEvent, OrderKind, Report, TimeInForce,
 };
+use optiflow_base::rates::RateLimits;
 use optiflow_base::ring::{Rx, Tx, ring};
 use optiflow_base::stage::{Room, Stage};
 use optiflow_risk::{Approved, Risk, RiskConfig, RiskPorts, RiskSymbol, TotalLimits};
@@ -80,10 +81,7 @@ pub fn config() -> RiskConfig {
         }],
         total: None,
         is_lasting: |code| code == LASTING,
-        orders_ten_seconds: 50,
-        orders_minute: 1_000,
-        weight_minute: 1_000,
-        reserve_percent: 10,
+        rates: RateLimits { orders_ten_seconds: 50, orders_minute: 1_000, weight_minute: 1_000, reserve_percent: 10 },
         quote_age_max: Duration::from_secs(3),
     }
 }

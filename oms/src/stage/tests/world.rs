@@ -11,6 +11,7 @@ use optiflow_base::log::LogEvent;
 use optiflow_base::market::{Level, MarketBody, MarketEvent};
 use optiflow_base::money::{Price, Qty, Side};
 use optiflow_base::order::{Action, Intent, NewOrder, OrderKind, TimeInForce};
+use optiflow_base::rates::RateLimits;
 use optiflow_base::ring::ring;
 use optiflow_base::secret::Secret;
 use optiflow_base::stage::Room;
@@ -211,10 +212,12 @@ impl World {
             }],
             total: None,
             is_lasting: crate::binance::outcome::is_lasting,
-            orders_ten_seconds: 300,
-            orders_minute: 1_200,
-            weight_minute: 2_400,
-            reserve_percent: 10,
+            rates: RateLimits {
+                orders_ten_seconds: 300,
+                orders_minute: 1_200,
+                weight_minute: 2_400,
+                reserve_percent: 10,
+            },
             quote_age_max: Duration::from_secs(100_000),
         };
         World {

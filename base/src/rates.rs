@@ -1,16 +1,18 @@
-//! Our use of the exchange's limits, as strategies may see it: what has left, raised to the exchange's own count.
+//! Our use of the exchange's request limits: orders in ten seconds and in a minute, weight in a minute, and blocks that the
+//! exchange has announced.
 //!
-//! Risk holds the limits; here they are only shown, so that a strategy can save an order for what matters more instead of
-//! being denied. Orders are counted when they are handed to the socket. Windows follow the exchange's clock as far as it has
-//! been measured. Decides nothing; never allocates. Engine thread.
+//! Adopts the exchange's count where it is higher. Windows are those of the exchange's clock, as far as it has been measured;
+//! blocks end by ours. A share of each limit is for cancels and reduce-only orders alone. Never lowers a count within its
+//! window, but by what never left; denies nothing; never allocates. Risk counts what it approves, engine shows strategies
+//! what has left: each on its own thread with one of its own.
 
 use std::time::Duration;
 
-use optiflow_base::clock::Nanos;
-use optiflow_base::limiter::Window;
-use optiflow_base::order::{OrderChange, Usage};
+use crate::clock::Nanos;
+use crate::limiter::Window;
+use crate::order::{OrderChange, Usage};
 
-/// What may be used, as risk holds it: the exchange's limits, or the configuration's where those are lower.
+/// What may be used: the exchange's limits, or the configuration's where those are lower.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RateLimits {
     /// New orders and modifications in ten seconds.
@@ -19,12 +21,12 @@ pub struct RateLimits {
     pub orders_minute: u32,
     /// Request weight in a minute.
     pub weight_minute: u32,
-    /// Share of each that risk keeps for cancels and reduce-only orders.
+    /// Share of each that is kept for cancels and reduce-only orders.
     pub reserve_percent: u32,
 }
 
 /// The use of all limits.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Rates {
     ten_seconds: Window,
     minute: Window,
@@ -57,7 +59,11 @@ impl Rate {
 
 impl Rates {
     /// Nothing used yet.
+    ///
+    /// # Panics
+    /// If the reserve leaves nothing to trade with.
     pub fn new(limits: RateLimits) -> Rates {
+        assert!(limits.reserve_percent < 100, "a reserve leaves something to trade with");
         Rates {
             ten_seconds: Window::far(limits.orders_ten_seconds, TEN_SECONDS),
             minute: Window::far(limits.orders_minute, MINUTE),
@@ -86,21 +92,58 @@ impl Rates {
 
     /// Orders that may still leave now: what the narrower window has left, none while the exchange has blocked us.
     pub fn orders_left(&self, now: Nanos, exit: bool) -> u32 {
-        if now < self.orders_blocked_until.max(self.all_blocked_until) {
+        if self.are_orders_blocked(now) || self.is_all_blocked(now) {
             return 0;
         }
         self.orders_ten_seconds(now).left(exit).min(self.orders_minute(now).left(exit))
     }
 
-    /// Follows what was handed to the socket.
-    pub(crate) fn follow(&mut self, now: Nanos, change: &OrderChange) {
+    /// Has the exchange asked for no more orders? Reduce-only orders wait as well, because it counts them alike; cancels do
+    /// not.
+    pub fn are_orders_blocked(&self, now: Nanos) -> bool {
+        now < self.orders_blocked_until
+    }
+
+    /// Has the exchange asked for silence? Even cancels wait: sending on makes a ban longer.
+    pub fn is_all_blocked(&self, now: Nanos) -> bool {
+        now < self.all_blocked_until
+    }
+
+    /// Is there room for an order wherever it may be counted? `exit` orders may use the reserve.
+    pub fn has_room_for_order(&mut self, now: Nanos, exit: bool) -> bool {
+        let (at, percent) = (self.theirs(now), if exit { 0 } else { self.reserve_percent });
+        let has_room = |window: &mut Window| window.fits(at, 1, share(window.limit(), percent));
+        has_room(&mut self.ten_seconds) && has_room(&mut self.minute)
+    }
+
+    /// Is there room for a cancel? It may always use the reserve.
+    pub fn has_room_for_cancel(&mut self, now: Nanos) -> bool {
+        self.weight.fits(self.theirs(now), CANCEL_WEIGHT, 0)
+    }
+
+    /// An order leaves.
+    pub fn order(&mut self, now: Nanos) {
         let at = self.theirs(now);
+        self.ten_seconds.spend(at, 1);
+        self.minute.spend(at, 1);
+    }
+
+    /// A cancel leaves.
+    pub fn cancel(&mut self, now: Nanos) {
+        self.weight.spend(self.theirs(now), CANCEL_WEIGHT);
+    }
+
+    /// The cancel that was counted then never left.
+    pub fn cancel_came_back(&mut self, now: Nanos, counted: Nanos) {
+        let (counted, at) = (self.theirs(counted), self.theirs(now));
+        self.weight.give_back(counted, at, CANCEL_WEIGHT);
+    }
+
+    /// Follows what was handed to the socket.
+    pub fn follow(&mut self, now: Nanos, change: &OrderChange) {
         match change {
-            OrderChange::Sent | OrderChange::ModifySent => {
-                self.ten_seconds.spend(at, 1);
-                self.minute.spend(at, 1);
-            }
-            OrderChange::CancelSent => self.weight.spend(at, CANCEL_WEIGHT),
+            OrderChange::Sent | OrderChange::ModifySent => self.order(now),
+            OrderChange::CancelSent => self.cancel(now),
             OrderChange::Denied(_)
             | OrderChange::Accepted { .. }
             | OrderChange::Refused { .. }
@@ -115,9 +158,10 @@ impl Rates {
         }
     }
 
-    /// Adopts the exchange's count where it is higher, its blocks and its clock.
-    pub(crate) fn adopt(&mut self, now: Nanos, usage: &Usage) {
+    /// Adopts the exchange's count where it is higher, its blocks where they last longer, and its clock.
+    pub fn adopt(&mut self, now: Nanos, usage: &Usage) {
         self.offset = usage.clock_offset_ns.unwrap_or(self.offset);
+        // What does not say when it was asked for was known just now.
         let (asked, at) = (self.theirs(usage.asked.unwrap_or(now)), self.theirs(now));
         for (window, used) in [
             (&mut self.ten_seconds, usage.orders_ten_seconds),
@@ -132,17 +176,22 @@ impl Rates {
 
     fn rate(&self, mut window: Window, now: Nanos) -> Rate {
         let limit = window.limit();
-        let reserve = u64::from(limit).saturating_mul(u64::from(self.reserve_percent)).div_ceil(100);
-        let reserve = u32::try_from(reserve).unwrap_or(limit);
-        Rate { used: window.used(self.theirs(now)), limit, reserve }
+        Rate { used: window.used(self.theirs(now)), limit, reserve: share(limit, self.reserve_percent) }
     }
 
+    /// Our `now` on the exchange's clock: there its windows begin.
     fn theirs(&self, now: Nanos) -> Nanos {
         Nanos(now.0.saturating_add_signed(self.offset))
     }
 }
 
-/// Request weight of a cancel; an order weighs nothing.
+/// `percent` of `limit`, rounded up: a reserve is never rounded away.
+fn share(limit: u32, percent: u32) -> u32 {
+    let share = u64::from(limit).saturating_mul(u64::from(percent)).div_ceil(100);
+    u32::try_from(share).unwrap_or(limit)
+}
+
+/// Request weight of a cancel (fact sheet §3.2); an order weighs nothing.
 const CANCEL_WEIGHT: u32 = 1;
 const TEN_SECONDS: Duration = Duration::from_secs(10);
 const MINUTE: Duration = Duration::from_secs(60);
