@@ -1,6 +1,7 @@
 //! What must be asked about an order, and when: the schedule of queries that turns doubt into truth.
 //!
-//! "Not found" is not proof: it must be heard twice, apart, and only after the request can no longer be on its way.
+//! "Not found" is not proof: it must be heard again and again for a while, and only after the request can no longer be on
+//! its way.
 //! Pure arithmetic on times. Runs on the oms thread.
 
 use std::time::Duration;
@@ -83,7 +84,7 @@ impl Doubt {
 
     /// Do the absences so far say that it never was there?
     pub fn is_absent(&self, now: Nanos) -> bool {
-        self.absences >= ABSENCES_NEEDED && now.since(self.first_absence) >= nanos_of(ABSENCE_APART)
+        self.absences >= ABSENCES_NEEDED && now.since(self.first_absence) >= nanos_of(ABSENCE_LASTS)
     }
 }
 
@@ -93,8 +94,10 @@ const RETRY_FIRST: Duration = Duration::from_millis(250);
 const RETRY_DOUBLINGS_MAX: u32 = 5;
 /// Answers "does not exist" that make a proof.
 const ABSENCES_NEEDED: u32 = 2;
-/// Least time from the first to the last of them.
+/// From one of them to the next question.
 const ABSENCE_APART: Duration = Duration::from_secs(1);
+/// Least time from the first to the last of them: queries of a new order lag for seconds.
+const ABSENCE_LASTS: Duration = Duration::from_secs(3);
 /// Answers "does not exist", without another in between, that end an order which was confirmed.
 const FORGOTTEN_NEEDED: u32 = 8;
 /// Least time from the first to the last of them: far longer than the exchange's queries were ever seen to lag.
@@ -105,17 +108,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn absence_is_proven_by_two_answers_a_second_apart() {
+    fn absence_is_proven_by_answers_a_second_apart_for_three_seconds() {
         let mut doubt = Doubt::new(Nanos::from_millis(100));
         assert!(!doubt.is_due(Nanos::from_millis(99)));
         assert!(doubt.is_due(Nanos::from_millis(100)));
         doubt.asked();
         assert!(!doubt.is_due(Nanos::from_millis(100)), "one query at a time");
-        assert!(!doubt.absent(Nanos::from_millis(110), Nanos(0)));
-        assert!(!doubt.is_due(Nanos::from_millis(1_109)));
-        assert!(doubt.is_due(Nanos::from_millis(1_110)));
-        doubt.asked();
-        assert!(doubt.absent(Nanos::from_millis(1_120), Nanos(0)));
+        for millis in [110, 1_110, 2_110, 3_110] {
+            assert!(!doubt.is_due(Nanos::from_millis(millis - 1)) || millis == 110);
+            assert!(doubt.is_due(Nanos::from_millis(millis)) || millis == 110);
+            assert_eq!(doubt.absent(Nanos::from_millis(millis), Nanos(0)), millis == 3_110);
+        }
     }
 
     #[test]
@@ -128,7 +131,7 @@ mod tests {
                 proven_at = doubt.absent(now, expired).then_some(now.millis());
             }
         }
-        assert!(proven_at.is_some_and(|at| at >= 4_000), "{proven_at:?}");
+        assert!(proven_at.is_some_and(|at| at >= 6_000), "{proven_at:?}");
     }
 
     #[test]

@@ -28,6 +28,7 @@ use crate::time::ExchangeTime;
 use core::Core;
 use pending::Line;
 
+mod absence;
 mod answers;
 mod audit;
 mod by_rest;

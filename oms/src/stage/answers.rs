@@ -10,13 +10,11 @@ use super::calls::{Purpose, symbol_query};
 use super::core::{Core, binding};
 use super::listen_key::Learned;
 use super::placing::LocalCode;
-use super::question::NO_SUCH_ORDER;
 use super::reconcile::{TRADES_PAGE, usable};
 use crate::binance::outcome::{Meaning, meaning};
 use crate::binance::truth::{self, TradeTruth};
 use crate::desk::FIRST_QUERY;
-use crate::doubt::Doubt;
-use crate::order::{Fact, Order, State};
+use crate::order::Order;
 use crate::time::TimeSample;
 
 impl<C: Clock> Core<C> {
@@ -41,6 +39,7 @@ impl<C: Clock> Core<C> {
             Purpose::Query(id) => self.on_order_query(now, id, reply, &error),
             Purpose::OrderTrades(id, from) => self.on_order_trades(now, id, from, reply),
             Purpose::IsListed(id) => self.on_is_listed(now, id, reply),
+            Purpose::IsHeld(id, trades) => self.on_is_held(now, id, trades, reply),
             Purpose::Place(id) => self.on_placed(now, id, &by_rest::read(reply, &error)),
             Purpose::Cancel(id) => self.on_cancelled(now, id, &by_rest::read(reply, &error)),
             Purpose::Wind(symbol) => self.on_wound(now, symbol, reply),
@@ -81,7 +80,7 @@ impl<C: Clock> Core<C> {
             Purpose::ListenKey | Purpose::KeepAlive => self.listen_key.failed(now),
             Purpose::Query(id) | Purpose::OrderTrades(id, _) => self.ask_again(now, id),
             // The next "not found" asks again, and the next look looks again.
-            Purpose::IsListed(_) | Purpose::CheckOrders(_) | Purpose::CheckPositions => {}
+            Purpose::IsListed(_) | Purpose::IsHeld(..) | Purpose::CheckOrders(_) | Purpose::CheckPositions => {}
             Purpose::Place(id) => self.desk.unanswered(now, id, FIRST_QUERY),
             Purpose::Cancel(id) => self.desk.cancel_refused(now, id, LocalCode::Unanswered.code()),
             Purpose::Wind(symbol) => self.on_wound(now, symbol, &reply),
@@ -150,74 +149,6 @@ impl<C: Clock> Core<C> {
             self.listen_key.failed(now);
         } else {
             self.stream_has_ended(now);
-        }
-    }
-
-    /// The exchange does not know the order: proof only after a while, and only after a long one if it was confirmed.
-    pub(super) fn on_not_found(&mut self, now: Nanos, id: OrderId) {
-        let window = self.recv_window + CLOCK_SLACK;
-        let Some(order) = self.desk.table.get(id) else { return };
-        let (state, vouched, expired) = (order.state(), order.vouched, order.sent + window);
-        let proven = self.desk.table.change(id, |order| match (state, order.doubt.as_mut()) {
-            (_, None) => false,
-            (State::Unknown, Some(doubt)) if !vouched => doubt.absent(now, expired),
-            (State::Sending, Some(doubt)) => {
-                doubt.again(now);
-                false
-            }
-            (_, Some(doubt)) => doubt.forgotten(now),
-        });
-        let counter = i64::from(id.counter());
-        match (state, proven.unwrap_or(false)) {
-            (State::Unknown, false) if !vouched => {}
-            (State::Sending, _) => {}
-            (_, false) => {
-                self.desk.reporter.notice(now, "an order that exists is not found; it stays exposure", counter);
-            }
-            (_, true) => self.ask_whether_listed(now, id),
-        }
-    }
-
-    /// Two kinds of answers must agree before an order is given up. When this cannot be asked now, the next "not found"
-    /// asks.
-    fn ask_whether_listed(&mut self, now: Nanos, id: OrderId) {
-        if let Some(order) = self.desk.table.get(id) {
-            let query = symbol_query(&self.names[order.symbol.index()], format_args!(""));
-            self.calls.ask(now, Purpose::IsListed(id), query);
-        }
-    }
-
-    fn on_is_listed(&mut self, now: Nanos, id: OrderId, reply: &RestReply) {
-        let Some(rows) = usable(reply, truth::orders) else { return };
-        let missed = |order: &Order| {
-            let new = order.state() == State::Unknown && !order.vouched;
-            let proven = |doubt: Doubt| if new { doubt.is_absent(now) } else { doubt.is_forgotten(now) };
-            !order.state().is_end() && order.doubt.is_some_and(proven)
-        };
-        if !self.desk.table.get(id).is_some_and(missed) {
-            return;
-        }
-        let counter = i64::from(id.counter());
-        match rows.iter().find(|row| OrderId::parse(row.client.as_bytes()) == Some(id)) {
-            Some(row) => {
-                self.desk.reporter.notice(
-                    now,
-                    "an order that is not found is listed as open; it stays exposure",
-                    counter,
-                );
-                self.desk.learn(now, 0, id, row.status.fact(row.exchange_id, row.executed));
-                self.answer_question(now, id);
-            }
-            None if self.desk.table.get(id).is_some_and(|order| order.exchange_id().is_none()) => {
-                self.desk.reporter.notice(now, "an order without an answer is not there; booked as refused", counter);
-                self.desk.learn(now, 0, id, Fact::Absent { code: NO_SUCH_ORDER });
-            }
-            None => {
-                self.desk.reporter.notice(now, "an order that existed is forgotten; booked as cancelled", counter);
-                self.desk.learn(now, 0, id, Fact::Forgotten);
-                // What it traded last, if anything, only the position tells.
-                self.desk.contradicted = true;
-            }
         }
     }
 

@@ -369,6 +369,7 @@ pub const fn is_ours(purpose: Purpose) -> bool {
         | Purpose::Query(_)
         | Purpose::OrderTrades(..)
         | Purpose::IsListed(_)
+        | Purpose::IsHeld(..)
         | Purpose::Place(_)
         | Purpose::Cancel(_)
         | Purpose::CheckOrders(_)

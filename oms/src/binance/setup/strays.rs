@@ -330,11 +330,11 @@ mod tests {
     }
 
     #[test]
-    fn absence_is_proven_only_after_requests_can_no_longer_arrive_and_by_hearing_it_twice() {
-        let (end, asked) = ended(stray(None, &[], "0"), vec![unknown(); 5]);
+    fn absence_is_proven_only_after_requests_can_no_longer_arrive_and_by_hearing_it_for_a_while() {
+        let (end, asked) = ended(stray(None, &[], "0"), vec![unknown(); 8]);
         let end = end.unwrap().remove(0);
         assert_eq!((end.end, end.missed.len()), (None, 0));
-        assert_eq!(asked.len(), 4, "two before 3 s do not count, two after it do");
+        assert_eq!(asked.len(), 6, "two before 3 s do not count, four after it do");
         // One that was accepted must be absent for longer, and may have traded.
         let answers = (0..11).map(|_| unknown()).chain([trades(&[(72, 9, "0.3")])]).collect();
         let (end, asked) = ended(stray(Some(9), &[], "0"), answers);

@@ -123,7 +123,7 @@ fn an_exit_s_answer_is_read_by_the_one_table() {
         world.run(5);
         assert_eq!(world.story(exit), ["Sent", expected], "{answer:?}");
         assert_eq!(sent(&world, PLACE, exit), 1);
-        world.run(6_000);
+        world.run(9_000);
         // What is not known is asked about, and given up only on proof; a taken id proves the contrary.
         let end = match expected {
             "Unknown" if answer.1.contains("-4116") => vec!["Sent", "Unknown"],

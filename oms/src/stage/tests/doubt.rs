@@ -23,16 +23,50 @@ fn a_missing_answer_is_not_a_failure() {
 }
 
 #[test]
-fn not_found_is_a_refusal_only_when_it_is_heard_twice_and_late_enough() {
+fn not_found_is_a_refusal_only_when_it_is_heard_for_long_and_late_enough() {
     let mut world = World::ready();
     world.manner = Manner::Lose;
     let id = world.place();
-    world.run(3_000);
-    assert_eq!(world.story(id), ["Sent", "Unknown"], "one answer proves nothing");
+    world.run(4_900);
+    assert_eq!(world.story(id), ["Sent", "Unknown"], "a few answers prove nothing");
     world.run(3_000);
     assert_eq!(world.story(id), ["Sent", "Unknown", "Refused -2013"]);
     assert!(world.asked_about("/fapi/v1/order ") >= 2);
     assert_eq!(world.gates(), ["InDoubt", "open Reconciled"]);
+}
+
+#[test]
+fn an_order_that_is_not_found_stays_exposure_while_the_position_says_that_it_traded() {
+    let mut world = World::ready();
+    world.manner = Manner::Mute;
+    let id = world.place();
+    world.run(3);
+    let hidden = world.orders.remove(&id.to_string()).unwrap();
+    world.trade_at_venue(41, hidden.id, "0.01");
+    world.run(12_000);
+    assert_eq!(world.story(id), ["Sent", "Unknown"]);
+    assert!(world.notices().contains(&"an order that is not found may have traded; it stays exposure"));
+    world.orders.insert(id.to_string(), hidden);
+    world.set(&id.to_string(), "FILLED", "0.01");
+    world.run(8_000);
+    assert_eq!(world.story(id).last().map(String::as_str), Some("Done"), "{:?}", world.story(id));
+    assert_eq!(world.oms.core.desk.positions.qty(super::world::BTC).unwrap().to_string(), "0.01");
+    assert_eq!(world.gates(), ["InDoubt", "open Reconciled"]);
+}
+
+#[test]
+fn a_difference_in_position_that_lasts_is_not_of_an_order_that_is_never_found() {
+    let mut world = World::ready();
+    world.manner = Manner::Lose;
+    let id = world.place();
+    world.run(3);
+    world.trade_at_venue(41, 9_999, "0.01");
+    world.run(29_000);
+    assert_eq!(world.story(id), ["Sent", "Unknown"]);
+    world.run(31_000);
+    assert_eq!(world.story(id), ["Sent", "Unknown", "Refused -2013"]);
+    assert_eq!(world.oms.core.desk.positions.qty(super::world::BTC).unwrap().to_string(), "0.01");
+    assert_eq!(world.gates().last().map(String::as_str), Some("open Reconciled"));
 }
 
 #[test]

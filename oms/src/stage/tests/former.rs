@@ -112,7 +112,7 @@ fn an_order_that_never_arrived_is_refused_by_proof() {
     let mut world = after_death(vec![former_order(1, None, &[])]);
     world.run(1_800);
     assert_eq!((told(&world, id(1)).as_str(), world.reached.len()), ("", 0), "it may still arrive");
-    world.run(4_000);
+    world.run(5_000);
     assert_eq!(told(&world, id(1)), "refused -2013");
     assert_eq!(world.reached, [Milestone::Ready]);
 }

@@ -60,7 +60,7 @@ fn what_was_on_its_way_on_the_dying_socket_is_asked_about_and_never_sent_again()
     world.cut_orders();
     world.run(3);
     assert_eq!(world.gates(), ["InDoubt"]);
-    world.run(6_000);
+    world.run(9_000);
     assert_eq!(world.story(taken), ["Sent", "Unknown", "Accepted"]);
     assert_eq!(world.story(lost), ["Sent", "Unknown", "Refused -2013"]);
     let sent = |id: &str| {
