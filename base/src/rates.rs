@@ -26,7 +26,7 @@ pub struct RateLimits {
 }
 
 /// The use of all limits.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Rates {
     ten_seconds: Window,
     minute: Window,

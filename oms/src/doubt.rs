@@ -16,12 +16,14 @@ pub struct Doubt {
     tries: u32,
     absences: u32,
     first_absence: Nanos,
+    /// They are of an order that nothing had shown.
+    unconfirmed: bool,
 }
 
 impl Doubt {
     /// A question to be asked at `due`.
     pub const fn new(due: Nanos) -> Doubt {
-        Doubt { due, asked: false, tries: 0, absences: 0, first_absence: Nanos(0) }
+        Doubt { due, asked: false, tries: 0, absences: 0, first_absence: Nanos(0), unconfirmed: true }
     }
 
     /// Is it time to ask?
@@ -52,34 +54,49 @@ impl Doubt {
     /// The exchange no longer knows an order that it had confirmed. Has it said so for so long that it will not
     /// remember? An exchange that was restored from a backup does that, and a simulated one that was started again.
     pub fn forgotten(&mut self, now: Nanos) -> bool {
-        if self.absences == 0 {
-            self.first_absence = now;
+        if self.unconfirmed {
+            // What was not found before it was shown is no sign that it has been forgotten since.
+            (self.unconfirmed, self.absences) = (false, 0);
         }
-        self.absences = self.absences.saturating_add(1);
-        self.asked = false;
-        self.due = now + ABSENCE_APART;
+        self.missed(now);
         self.is_forgotten(now)
     }
 
     /// Do the absences so far say so?
     pub fn is_forgotten(&self, now: Nanos) -> bool {
-        self.absences >= FORGOTTEN_NEEDED && now.since(self.first_absence) >= nanos_of(FORGOTTEN_AFTER)
+        !self.unconfirmed
+            && self.absences >= FORGOTTEN_NEEDED
+            && now.since(self.first_absence) >= nanos_of(FORGOTTEN_AFTER)
     }
 
     /// The exchange does not know the order. Is that proof by now? It cannot be while the request, good until
     /// `expired`, may still arrive there.
     pub fn absent(&mut self, now: Nanos, expired: Nanos) -> bool {
         if now < expired {
-            self.again(now);
+            self.absences = 0;
+            self.later(now + ABSENCE_APART);
             return false;
         }
+        self.missed(now);
+        self.is_absent(now)
+    }
+
+    fn missed(&mut self, now: Nanos) {
         if self.absences == 0 {
             self.first_absence = now;
         }
         self.absences = self.absences.saturating_add(1);
-        self.asked = false;
-        self.due = now + ABSENCE_APART;
-        self.is_absent(now)
+        self.later(now + ABSENCE_APART);
+    }
+
+    /// The query was answered: ask again at `due`; what was heard so far still counts.
+    pub fn later(&mut self, due: Nanos) {
+        (self.asked, self.tries, self.due) = (false, 0, due);
+    }
+
+    /// How long ago was "does not exist" first heard, with no other answer since? In nanoseconds.
+    pub fn absent_for(&self, now: Nanos) -> u64 {
+        if self.absences == 0 { 0 } else { now.since(self.first_absence) }
     }
 
     /// Do the absences so far say that it never was there?
@@ -88,12 +105,12 @@ impl Doubt {
     }
 }
 
-/// First pause between queries of one order; doubles up to 2^5 times as much.
+/// First pause between queries of one order; doubles up to 2^4 times as much.
 const RETRY_FIRST: Duration = Duration::from_millis(250);
-/// Doublings of the pause: 8 s at most.
-const RETRY_DOUBLINGS_MAX: u32 = 5;
+/// Doublings of the pause: 4 s at most.
+const RETRY_DOUBLINGS_MAX: u32 = 4;
 /// Answers "does not exist" that make a proof.
-const ABSENCES_NEEDED: u32 = 2;
+const ABSENCES_NEEDED: u32 = 3;
 /// From one of them to the next question.
 const ABSENCE_APART: Duration = Duration::from_secs(1);
 /// Least time from the first to the last of them: queries of a new order lag for seconds.
@@ -145,6 +162,6 @@ mod tests {
             pauses.push(doubt.due.since(now) / 1_000_000);
             now = doubt.due;
         }
-        assert_eq!(pauses, [500, 1_000, 2_000, 4_000, 8_000, 8_000, 8_000]);
+        assert_eq!(pauses, [500, 1_000, 2_000, 4_000, 4_000, 4_000, 4_000]);
     }
 }

@@ -22,6 +22,18 @@ pub(crate) fn may_cancel(rates: &mut Rates, now: Nanos) -> Result<(), DenyReason
     if free { Ok(()) } else { Err(DenyReason::WeightRate) }
 }
 
+/// Counts an order that was approved.
+pub(crate) fn placed(rates: &mut Rates, now: Nanos) {
+    assert!(rates.has_room_for_order(now, true), "an order is counted only after its budget was checked");
+    rates.order(now);
+}
+
+/// Counts a cancel that was approved.
+pub(crate) fn cancelled(rates: &mut Rates, now: Nanos) {
+    assert!(rates.has_room_for_cancel(now), "a cancel is counted only after its budget was checked");
+    rates.cancel(now);
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
@@ -44,11 +56,11 @@ mod tests {
         let mut rates = rates(5, 100, 10);
         for _ in 0..4 {
             assert_eq!(may_place(&mut rates, NOW, false), Ok(()));
-            rates.order(NOW);
+            placed(&mut rates, NOW);
         }
         assert_eq!(may_place(&mut rates, NOW, false), Err(DenyReason::OrderRate));
         assert_eq!(may_place(&mut rates, NOW, true), Ok(()));
-        rates.order(NOW);
+        placed(&mut rates, NOW);
         assert_eq!(may_place(&mut rates, NOW, true), Err(DenyReason::OrderRate));
         let begun = NOW + TEN_SECONDS + Duration::from_millis(20);
         assert_eq!(may_place(&mut rates, begun, false), Ok(()), "a new window has a new budget");
@@ -57,8 +69,8 @@ mod tests {
     #[test]
     fn the_minute_counts_across_ten_second_windows() {
         let mut rates = rates(100, 2, 10);
-        rates.order(NOW);
-        rates.order(NOW + TEN_SECONDS);
+        placed(&mut rates, NOW);
+        placed(&mut rates, NOW + TEN_SECONDS);
         assert_eq!(may_place(&mut rates, NOW + 2 * TEN_SECONDS, true), Err(DenyReason::OrderRate));
     }
 
@@ -68,7 +80,7 @@ mod tests {
         rates.adopt(now, &Usage { orders_ten_seconds: Some(5), weight_minute: Some(9), ..Usage::default() });
         assert_eq!(may_place(&mut rates, now, true), Err(DenyReason::OrderRate));
         assert_eq!(may_cancel(&mut rates, now), Ok(()));
-        rates.cancel(now);
+        cancelled(&mut rates, now);
         assert_eq!(may_cancel(&mut rates, now), Err(DenyReason::WeightRate));
     }
 
@@ -107,8 +119,8 @@ mod tests {
             // Not so late that it might be counted in the next minute.
             let before = NOW + Duration::from_millis(58_000);
             rates.adopt(before, &usage);
-            rates.order(before);
-            rates.cancel(before);
+            placed(&mut rates, before);
+            cancelled(&mut rates, before);
             let later = NOW + MINUTE + Duration::from_millis(after_our_minute_ms);
             assert_eq!(may_place(&mut rates, later, true).is_ok(), free, "{after_our_minute_ms} ms");
             assert_eq!(may_cancel(&mut rates, later).is_ok(), free, "{after_our_minute_ms} ms");

@@ -20,7 +20,7 @@ use crate::checks;
 use crate::config::{RiskConfig, RiskSymbol};
 use crate::exposure::{Exposure, Surprise};
 use crate::latches::Latches;
-use crate::rates::{may_cancel, may_place};
+use crate::rates::{cancelled, may_cancel, may_place, placed};
 use crate::reference::Reference;
 use crate::refusals::{Halt, Refusals, refusal};
 use crate::total::Total;
@@ -114,7 +114,7 @@ impl<C: Clock> Risk<C> {
             let intent = Intent { symbol, action: Action::Cancel(order), caused: now, decided: now };
             let pushed = self.ports.orders.push(Approved::new(intent, self.clock.now()));
             assert!(pushed.is_ok(), "room for the cancel was seen before it was ordered");
-            self.rates.cancel(now);
+            cancelled(&mut self.rates, now);
             self.exposure.cancel_approved(now, order);
             self.ports.log.write(LogEvent::Intent(intent));
             worked = true;
@@ -185,7 +185,7 @@ impl<C: Clock> Risk<C> {
         may_place(&mut self.rates, now, order.reduce_only)?;
         self.release(intent)?;
         self.exposure.reserve(symbol, order);
-        self.rates.order(now);
+        placed(&mut self.rates, now);
         if !order.reduce_only {
             self.refusals.opened(now, symbol);
         }
@@ -230,7 +230,7 @@ impl<C: Clock> Risk<C> {
         }
         may_cancel(&mut self.rates, now)?;
         self.release(intent)?;
-        self.rates.cancel(now);
+        cancelled(&mut self.rates, now);
         self.exposure.cancel_approved(now, order);
         Ok(())
     }
@@ -260,7 +260,7 @@ impl<C: Clock> Risk<C> {
         may_place(&mut self.rates, now, reduce_only)?;
         self.release(intent)?;
         self.exposure.amend(order, terms);
-        self.rates.order(now);
+        placed(&mut self.rates, now);
         let agreed = self.exposure.worst(symbol, side) == self.exposure.recount(symbol, side);
         assert!(agreed, "running sums agree with the orders");
         Ok(())

@@ -15,8 +15,8 @@ pub struct Manners {
     pub refused: u64,
     /// Requests that were refused because their time was not the exchange's.
     pub untimely: u64,
-    /// From when on our process knows that it must be silent, and until when.
-    silence: Option<(Nanos, Nanos)>,
+    /// From when on our process knows that it must be silent, and until when; each time that it was told.
+    silences: Vec<(Nanos, Nanos)>,
     /// The first rule that was broken, in words.
     broken: Option<String>,
 }
@@ -61,7 +61,8 @@ impl Manners {
     pub fn asks(&mut self, now: Nanos, what: &str) {
         // What left before the answer was heard is no offence.
         let knows = |(since, until): &(Nanos, Nanos)| *since + GRACE < now && now < *until;
-        if let Some((since, until)) = self.silence.filter(knows) {
+        self.silences.retain(|(_, until)| now < *until);
+        if let Some((since, until)) = self.silences.iter().copied().find(knows) {
             let seconds = |nanos: u64| Duration::from_nanos(nanos).as_secs_f64();
             let (asked, left) = (seconds(now.since(since)), seconds(until.since(now)));
             let text = format!("I12: {what} asked for {asked:.3} s after silence was demanded for {left:.3} s more");
@@ -77,9 +78,11 @@ impl Manners {
         self.broken.clone().map_or(Ok(()), Err)
     }
 
-    fn keep_silent(&mut self, now: Nanos, until: Nanos) {
-        let (since, before) = self.silence.filter(|(_, before)| now < *before).unwrap_or((now, until));
-        self.silence = Some((since.min(now), until.max(before)));
+    fn keep_silent(&mut self, told: Nanos, until: Nanos) {
+        // Who is silent already when it is told has no grace.
+        let silent = self.silences.iter().filter(|(since, until)| *since <= told && told < *until);
+        let since = silent.map(|(since, _)| *since).min().unwrap_or(told);
+        self.silences.push((since, until));
     }
 }
 
@@ -109,12 +112,23 @@ mod tests {
             r#"{"id":1,"status":418,"error":{"code":-1003,"data":{"serverTime":1,"retryAfter":9000}}}"#,
         );
         manners.asks(at(1_900), "order.place");
-        manners.asks(at(9_000), "order.place");
         assert_eq!((manners.check(), manners.refused), (Ok(()), 1));
         manners.answered(400, br#"{"code":-1021,"msg":"Timestamp for this request is outside of the recvWindow."}"#);
         manners.frame_out(at(2_000), r#"{"id":2,"status":400,"error":{"code":-1021,"msg":"Timestamp"}}"#);
         assert_eq!((manners.untimely, manners.refused), (2, 1));
         manners.asks(at(5_000), "order.place");
         assert!(manners.check().unwrap_err().starts_with("I12: order.place"));
+        let mut patient = Manners::default();
+        let demand = |until: u64| format!(r#"{{"id":1,"status":429,"error":{{"data":{{"retryAfter":{until}}}}}}}"#);
+        patient.frame_out(at(1_000), &demand(3_000));
+        // One that is still on its way changes nothing about what is known, and one that ends earlier ends nothing.
+        patient.frame_out(at(5_000), &demand(9_000));
+        patient.frame_out(at(2_000), &demand(2_500));
+        [3_000, 5_500, 9_000].into_iter().for_each(|millis| patient.asks(at(millis), "order.place"));
+        assert_eq!(patient.check(), Ok(()));
+        patient.frame_out(at(10_000), &demand(12_000));
+        patient.frame_out(at(11_900), &demand(15_000));
+        patient.asks(at(12_500), "order.place");
+        assert!(patient.check().is_err(), "who is silent already has no grace");
     }
 }

@@ -1,23 +1,21 @@
 //! An order that the exchange says it does not know: what must agree before it counts as never accepted, or forgotten.
 //!
 //! Queries lag, and lie for seconds. So "not found" has to be heard again and again once the request cannot be on its way
-//! any more; then the list of open orders must not show the order, and the position nothing that it would explain. Until
-//! all agree it stays exposure. Runs on the oms thread.
+//! any more; then the list of open orders must not show the order, and the account's trades none that may be its. Until all
+//! agree it stays exposure. Runs on the oms thread.
 
 use std::time::Duration;
 
-use arrayvec::ArrayString;
 use optiflow_base::clock::{Clock, Nanos, nanos_of};
 use optiflow_base::ids::OrderId;
-use optiflow_base::money::{Qty, Side};
 use optiflow_base::rest::RestReply;
 
 use super::answers::CLOCK_SLACK;
 use super::calls::{Purpose, symbol_query};
 use super::core::Core;
 use super::question::NO_SUCH_ORDER;
-use super::reconcile::usable;
-use crate::binance::truth::{self, PositionTruth};
+use super::reconcile::{TRADES_PAGE, TRADES_SPAN_MS, usable};
+use crate::binance::truth::{self, TradeTruth};
 use crate::doubt::Doubt;
 use crate::order::{Fact, Order, State};
 
@@ -71,10 +69,7 @@ impl<C: Clock> Core<C> {
                 self.desk.learn(now, 0, id, row.status.fact(row.exchange_id, row.executed));
                 self.answer_question(now, id);
             }
-            None if self.desk.table.get(id).is_some_and(|order| order.exchange_id().is_none()) => {
-                // When this cannot be asked now, the next "not found" asks.
-                self.calls.ask(now, Purpose::IsHeld(id, self.desk.positions.trades()), ArrayString::new());
-            }
+            None if self.is_unconfirmed(id) => self.ask_whether_traded(now, id),
             None => {
                 self.desk.reporter.notice(now, "an order that existed is forgotten; booked as cancelled", counter);
                 self.desk.learn(now, 0, id, Fact::Forgotten);
@@ -84,24 +79,47 @@ impl<C: Clock> Core<C> {
         }
     }
 
-    /// Positions, asked for when so many trades were counted.
-    pub(super) fn on_is_held(&mut self, now: Nanos, id: OrderId, trades: u64, reply: &RestReply) {
-        let Some(rows) = usable(reply, truth::positions) else { return };
-        // After a trade nobody knows on which side of it the answer is: the next "not found" asks again.
-        if !self.is_missed(now, id) || self.desk.positions.trades() != trades {
+    /// When this cannot be asked now, the next "not found" asks. What nobody has told for long will not be told: then the
+    /// position alone says what is held.
+    fn ask_whether_traded(&mut self, now: Nanos, id: OrderId) {
+        let Some(order) = self.desk.table.get(id) else { return };
+        if order.doubt.is_some_and(|doubt| doubt.absent_for(now) >= nanos_of(SUSPECTED_FOR)) {
+            return self.give_up(now, id);
+        }
+        let earliest = self.time.now_ms(now).saturating_sub(TRADES_SPAN_MS);
+        let since = self.time.now_ms(order.sent).saturating_sub(SINCE_SLACK_MS).max(earliest);
+        let name = &self.names[order.symbol.index()];
+        let query = symbol_query(name, format_args!("&startTime={since}&limit={TRADES_PAGE}"));
+        self.calls.ask(now, Purpose::HasTraded(id), query);
+    }
+
+    /// The account's trades since the order was sent.
+    pub(super) fn on_has_traded(&mut self, now: Nanos, id: OrderId, reply: &RestReply) {
+        let Some(rows) = usable(reply, |body| truth::trades(body, &self.margin_asset)) else { return };
+        if !(self.is_missed(now, id) && self.is_unconfirmed(id)) {
             return;
         }
         let Some(order) = self.desk.table.get(id) else { return };
-        let (counter, believed) = (i64::from(id.counter()), self.desk.positions.qty(order.symbol));
-        let held = held(&rows, &self.names[order.symbol.index()]);
-        let explains = believed.is_some_and(|believed| would_explain(order, believed, held));
-        if explains && now.since(order.sent) < nanos_of(EXPLAINED_FOR) {
-            self.desk.reporter.notice(now, "an order that is not found may have traded; it stays exposure", counter);
-            self.ask_again(now, id);
-            return;
+        let (symbol, side) = (order.symbol, order.side);
+        let may_be_its =
+            |row: &TradeTruth| row.side == side && self.desk.table.by_exchange_id(symbol, row.order).is_none();
+        if !rows.iter().any(may_be_its) {
+            return self.give_up(now, id);
         }
+        let counter = i64::from(id.counter());
+        self.desk.reporter.notice(now, "an order that is not found may have traded; it stays exposure", counter);
+        self.desk.table.change(id, |order| order.doubt.as_mut().map(|doubt| doubt.later(now + SUSPECTED_PAUSE)));
+    }
+
+    fn give_up(&mut self, now: Nanos, id: OrderId) {
+        let counter = i64::from(id.counter());
         self.desk.reporter.notice(now, "an order without an answer is not there; booked as refused", counter);
         self.desk.learn(now, 0, id, Fact::Absent { code: NO_SUCH_ORDER });
+    }
+
+    /// Has nothing ever shown the order?
+    fn is_unconfirmed(&self, id: OrderId) -> bool {
+        self.desk.table.get(id).is_some_and(|order| order.exchange_id().is_none())
     }
 
     /// Has the order not been found for so long that it may be given up?
@@ -115,19 +133,10 @@ impl<C: Clock> Core<C> {
     }
 }
 
-/// What is held of a symbol, in an answer on positions.
-pub(super) fn held(rows: &[PositionTruth], name: &str) -> Qty {
-    let row = rows.iter().find(|row| row.symbol == name && !row.hedged);
-    row.map_or(Qty::ZERO, |row| row.qty)
-}
-
-/// Is more held than we believe, on the side of the order? How much says nothing: others may not be found either.
-fn would_explain(order: &Order, believed: Qty, held: Qty) -> bool {
-    match order.side {
-        Side::Buy => held > believed,
-        Side::Sell => held < believed,
-    }
-}
-
-/// A difference that lasts longer is not of this order, or of one whose fate will not be told: the position is adopted.
-const EXPLAINED_FOR: Duration = Duration::from_secs(30);
+/// A trade of an order that we do not know keeps an order in doubt for so long from the first "not found" on: it may be
+/// somebody else's.
+const SUSPECTED_FOR: Duration = Duration::from_secs(30);
+/// To the next question meanwhile.
+const SUSPECTED_PAUSE: Duration = Duration::from_secs(2);
+/// Their clock, as far as we know it, may have been off by this much when the order was sent, ms.
+const SINCE_SLACK_MS: u64 = 1_000;

@@ -39,7 +39,7 @@ impl<C: Clock> Core<C> {
             Purpose::Query(id) => self.on_order_query(now, id, reply, &error),
             Purpose::OrderTrades(id, from) => self.on_order_trades(now, id, from, reply),
             Purpose::IsListed(id) => self.on_is_listed(now, id, reply),
-            Purpose::IsHeld(id, trades) => self.on_is_held(now, id, trades, reply),
+            Purpose::HasTraded(id) => self.on_has_traded(now, id, reply),
             Purpose::Place(id) => self.on_placed(now, id, &by_rest::read(reply, &error)),
             Purpose::Cancel(id) => self.on_cancelled(now, id, &by_rest::read(reply, &error)),
             Purpose::Wind(symbol) => self.on_wound(now, symbol, reply),
@@ -80,7 +80,7 @@ impl<C: Clock> Core<C> {
             Purpose::ListenKey | Purpose::KeepAlive => self.listen_key.failed(now),
             Purpose::Query(id) | Purpose::OrderTrades(id, _) => self.ask_again(now, id),
             // The next "not found" asks again, and the next look looks again.
-            Purpose::IsListed(_) | Purpose::IsHeld(..) | Purpose::CheckOrders(_) | Purpose::CheckPositions => {}
+            Purpose::IsListed(_) | Purpose::HasTraded(_) | Purpose::CheckOrders(_) | Purpose::CheckPositions => {}
             Purpose::Place(id) => self.desk.unanswered(now, id, FIRST_QUERY),
             Purpose::Cancel(id) => self.desk.cancel_refused(now, id, LocalCode::Unanswered.code()),
             Purpose::Wind(symbol) => self.on_wound(now, symbol, &reply),

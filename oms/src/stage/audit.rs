@@ -9,9 +9,9 @@ use std::time::Duration;
 use arrayvec::ArrayString;
 use optiflow_base::clock::{Clock, Nanos, nanos_of};
 use optiflow_base::ids::{OrderId, SymbolId};
+use optiflow_base::money::Qty;
 use optiflow_base::rest::RestReply;
 
-use super::absence::held;
 use super::calls::{Purpose, symbol_query};
 use super::core::Core;
 use super::reconcile::{Whose, symbol_at, usable};
@@ -87,8 +87,12 @@ impl<C: Clock> Core<C> {
     pub(super) fn on_checked_positions(&mut self, now: Nanos, reply: &RestReply) {
         let Some(rows) = usable(reply, truth::positions) else { return };
         if self.desk.positions.trades() == self.audit.trades_then {
+            let held = |name: &str| {
+                let row = rows.iter().find(|row| row.symbol == name && !row.hedged);
+                row.map_or(Qty::ZERO, |row| row.qty)
+            };
             let differs = |(index, name): (usize, &optiflow_base::ids::SymbolName)| {
-                self.desk.positions.qty(symbol_at(index)).is_some_and(|believed| believed != held(&rows, name))
+                self.desk.positions.qty(symbol_at(index)).is_some_and(|believed| believed != held(name))
             };
             self.audit.differs |= self.names.iter().enumerate().any(differs);
         }

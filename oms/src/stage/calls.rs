@@ -29,8 +29,8 @@ pub enum Purpose {
     AllOpenOrders,
     /// Everything open in the symbol of an order that is not found: is it there?
     IsListed(OrderId),
-    /// All positions, because of an order that is not found; the trades that were counted then.
-    IsHeld(OrderId, u64),
+    /// The account's trades in the symbol of an order that is not found, since it was sent: may one be its?
+    HasTraded(OrderId),
     /// One of our orders.
     Query(OrderId),
     /// The newest trades of one of our orders, or those from one on.
@@ -173,7 +173,7 @@ const fn can_wait(purpose: Purpose) -> bool {
         | Purpose::OpenOrders(_)
         | Purpose::AllOpenOrders
         | Purpose::IsListed(_)
-        | Purpose::IsHeld(..)
+        | Purpose::HasTraded(_)
         | Purpose::Query(_)
         | Purpose::OrderTrades(..)
         | Purpose::Catalogue(_)
@@ -188,7 +188,7 @@ const fn can_wait(purpose: Purpose) -> bool {
 /// How many calls may be on their way when one more is added. Of some there may be as many as there are orders.
 const fn waiting_max(purpose: Purpose) -> usize {
     match purpose {
-        Purpose::Query(_) | Purpose::OrderTrades(..) | Purpose::IsListed(_) | Purpose::IsHeld(..) => ORDER_CALLS_MAX,
+        Purpose::Query(_) | Purpose::OrderTrades(..) | Purpose::IsListed(_) | Purpose::HasTraded(_) => ORDER_CALLS_MAX,
         Purpose::Place(_) | Purpose::Cancel(_) => SENDING_CALLS_MAX,
         Purpose::Time
         | Purpose::ListenKey
@@ -221,10 +221,10 @@ const fn shape(purpose: Purpose) -> Shape {
         Purpose::AllOpenOrders => (Method::Get, "/fapi/v1/openOrders", Auth::Signed, 40),
         Purpose::Query(_) => (Method::Get, "/fapi/v1/order", Auth::Signed, 1),
         Purpose::Catalogue(_) => (Method::Get, "/fapi/v1/allOrders", Auth::Signed, 5),
-        Purpose::OrderTrades(..) | Purpose::Trades(_) => (Method::Get, "/fapi/v1/userTrades", Auth::Signed, 5),
-        Purpose::Positions | Purpose::IsHeld(..) | Purpose::CheckPositions => {
-            (Method::Get, "/fapi/v3/positionRisk", Auth::Signed, 5)
+        Purpose::OrderTrades(..) | Purpose::HasTraded(_) | Purpose::Trades(_) => {
+            (Method::Get, "/fapi/v1/userTrades", Auth::Signed, 5)
         }
+        Purpose::Positions | Purpose::CheckPositions => (Method::Get, "/fapi/v3/positionRisk", Auth::Signed, 5),
         Purpose::Balance => (Method::Get, "/fapi/v3/balance", Auth::Signed, 5),
         Purpose::Place(_) => (Method::Post, "/fapi/v1/order", Auth::Signed, 0),
         Purpose::Cancel(_) | Purpose::CancelOne => (Method::Delete, "/fapi/v1/order", Auth::Signed, 1),

@@ -72,7 +72,7 @@ impl<C: Clock> Core<C> {
     }
 
     /// A question was answered, and it does not show the terms of a modify request without an answer. Is the request's
-    /// fate still open? It is until old terms were shown twice, apart, after the request could no longer arrive.
+    /// fate still open? It is until old terms were shown again and again after the request could no longer arrive.
     pub(super) fn is_amend_open(&mut self, now: Nanos, id: OrderId) -> bool {
         let Some(order) = self.desk.table.get(id).filter(|order| order.owes_terms()) else { return false };
         let Some(amend) = order.amend() else { return false };

@@ -369,7 +369,7 @@ pub const fn is_ours(purpose: Purpose) -> bool {
         | Purpose::Query(_)
         | Purpose::OrderTrades(..)
         | Purpose::IsListed(_)
-        | Purpose::IsHeld(..)
+        | Purpose::HasTraded(_)
         | Purpose::Place(_)
         | Purpose::Cancel(_)
         | Purpose::CheckOrders(_)
@@ -378,7 +378,7 @@ pub const fn is_ours(purpose: Purpose) -> bool {
 }
 
 /// The exchange looks at most seven days back in one question; without a trade to start from, six are asked for, ms.
-const TRADES_SPAN_MS: u64 = 6 * 24 * 3_600_000;
+pub const TRADES_SPAN_MS: u64 = 6 * 24 * 3_600_000;
 /// Trades in one answer at most.
 pub const TRADES_PAGE: usize = 1000;
 /// Between two lists that should differ.

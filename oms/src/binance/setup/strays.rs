@@ -2,7 +2,7 @@
 //! proven end, with every fill that nobody has booked.
 //!
 //! The stage knows no number for such a symbol, so this is done by REST before it starts. Everyone is asked about once
-//! a round; "not found" counts as often, and as long, as the stage's own rules in `doubt.rs` demand. Never sends anything
+//! a round; "not found" counts as often, and as long, as `doubt.rs` demands (the stage asks for lists and trades besides). Never sends anything
 //! but queries and cancels of the orders that it was given. Blocks; control thread, at start.
 
 use std::fmt::Write as _;
@@ -234,8 +234,9 @@ fn remaining(looks: &[Look], only_open: bool) -> OmsError {
 
 /// Strays that are ended at one start; a session has far fewer orders in a symbol.
 pub const STRAYS_MAX: usize = 64;
-/// Rounds of questions: an order that was confirmed is forgotten only after ten seconds of absence.
-const ROUNDS_MAX: usize = 14;
+/// Rounds of questions: an order that was confirmed is forgotten only after ten seconds of absence, and one that was not
+/// after three from when its request cannot arrive any more.
+const ROUNDS_MAX: usize = 17;
 /// From one round to the next.
 const ROUND_PAUSE: Duration = Duration::from_secs(1);
 /// Trades of one order in one answer.

@@ -55,7 +55,7 @@ impl<C: Clock> Core<C> {
             | Purpose::Query(_)
             | Purpose::OrderTrades(..)
             | Purpose::IsListed(_)
-            | Purpose::IsHeld(..)
+            | Purpose::HasTraded(_)
             | Purpose::Place(_)
             | Purpose::Cancel(_)
             | Purpose::CheckOrders(_)
