@@ -36,6 +36,11 @@ impl Doubt {
         self.due = self.due.min(now);
     }
 
+    /// There is no hurry: not before `due`, unless the query is on its way.
+    pub fn put_off(&mut self, due: Nanos) {
+        self.due = self.due.max(due);
+    }
+
     /// The query is on its way.
     pub fn asked(&mut self) {
         assert!(!self.asked, "one query at a time");
@@ -90,7 +95,7 @@ impl Doubt {
     }
 
     /// The query was answered: ask again at `due`; what was heard so far still counts.
-    pub fn later(&mut self, due: Nanos) {
+    fn later(&mut self, due: Nanos) {
         (self.asked, self.tries, self.due) = (false, 0, due);
     }
 

@@ -108,7 +108,7 @@ impl<C: Clock> Core<C> {
         }
         let counter = i64::from(id.counter());
         self.desk.reporter.notice(now, "an order that is not found may have traded; it stays exposure", counter);
-        self.desk.table.change(id, |order| order.doubt.as_mut().map(|doubt| doubt.later(now + SUSPECTED_PAUSE)));
+        self.desk.table.change(id, |order| order.doubt.as_mut().map(|doubt| doubt.put_off(now + SUSPECTED_PAUSE)));
     }
 
     fn give_up(&mut self, now: Nanos, id: OrderId) {
