@@ -87,7 +87,8 @@ impl<C: Clock> Core<C> {
             return self.give_up(now, id);
         }
         let earliest = self.time.now_ms(now).saturating_sub(TRADES_SPAN_MS);
-        let since = self.time.now_ms(order.sent).saturating_sub(SINCE_SLACK_MS).max(earliest);
+        // Nothing earlier is its, however little: what a session before this one traded is unknown here as well.
+        let since = self.time.now_ms(order.sent).max(earliest);
         let name = &self.names[order.symbol.index()];
         let query = symbol_query(name, format_args!("&startTime={since}&limit={TRADES_PAGE}"));
         self.calls.ask(now, Purpose::HasTraded(id), query);
@@ -138,5 +139,3 @@ impl<C: Clock> Core<C> {
 const SUSPECTED_FOR: Duration = Duration::from_secs(30);
 /// To the next question meanwhile.
 const SUSPECTED_PAUSE: Duration = Duration::from_secs(2);
-/// Their clock, as far as we know it, may have been off by this much when the order was sent, ms.
-const SINCE_SLACK_MS: u64 = 1_000;
