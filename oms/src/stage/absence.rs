@@ -83,7 +83,8 @@ impl<C: Clock> Core<C> {
     /// position alone says what is held.
     fn ask_whether_traded(&mut self, now: Nanos, id: OrderId) {
         let Some(order) = self.desk.table.get(id) else { return };
-        if order.doubt.is_some_and(|doubt| doubt.absent_for(now) >= nanos_of(SUSPECTED_FOR)) {
+        // After a death the orders that traded meanwhile, and have ended, are as unknown as somebody else's.
+        if order.former || order.doubt.is_some_and(|doubt| doubt.absent_for(now) >= nanos_of(SUSPECTED_FOR)) {
             return self.give_up(now, id);
         }
         let earliest = self.time.now_ms(now).saturating_sub(TRADES_SPAN_MS);
